@@ -1,0 +1,433 @@
+/** Every kind of call over every transport: one suite, so that all of them mean the same. */
+import assert from "node:assert/strict";
+import { Channel } from "./channel.ts";
+import type { GrpcLimits } from "./limits.ts";
+import { FramedMessage } from "./message_reader.ts";
+import { Metadata } from "./metadata.ts";
+import { GrpcServer } from "./server.ts";
+import type { ServerCall } from "./server_call.ts";
+import { Status, StatusError } from "./status.ts";
+import type { Connect, Listener } from "./transport/byte_stream.ts";
+import { listenMemory } from "./transport/memory.ts";
+import { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";
+import { connectTcp, listenTcp } from "./transport/tcp.ts";
+import { connectUnix, listenUnix } from "./transport/unix.ts";
+
+interface Place {
+  readonly listener: Listener;
+  readonly connect: Connect;
+}
+
+function tcpPlace(connect: typeof connectTcp): Place {
+  const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
+  return {
+    listener,
+    connect: connect({ hostname: "127.0.0.1", port: Number(listener.address.split(":")[1]) }),
+  };
+}
+
+function unixPlace(connect: typeof connectUnix): Place {
+  const path = `${Deno.makeTempDirSync()}/test.sock`;
+  return { listener: listenUnix(path), connect: connect(path) };
+}
+
+const TRANSPORTS: Readonly<Record<string, () => Place>> = {
+  memory: () => {
+    const listener = listenMemory();
+    return { listener, connect: listener.connect };
+  },
+  tcp: () => tcpPlace(connectTcp),
+  unix: () => unixPlace(connectUnix),
+  "tcp through node:net": () => tcpPlace(connectTcpOverNode),
+  "unix through node:net": () => unixPlace(connectUnixOverNode),
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const text = (value: string) => encoder.encode(value);
+
+/** A server and a channel to it; `calls` holds what the handlers saw last. */
+class Fixture implements AsyncDisposable {
+  readonly server: GrpcServer;
+  readonly channel: Channel;
+  readonly calls: ServerCall[] = [];
+  readonly errors: unknown[] = [];
+  /** Messages that the endless handler has been able to send. */
+  sent = 0;
+  readonly #serving: Promise<void>;
+
+  constructor({ listener, connect }: Place, limits: Partial<GrpcLimits> = {}) {
+    this.server = new GrpcServer({ limits, onError: (error) => this.errors.push(error) });
+    this.#addMethods();
+    this.#serving = this.server.serve(listener);
+    this.channel = new Channel(connect, { limits });
+  }
+
+  #addMethods(): void {
+    const seen = (call: ServerCall) => void this.calls.push(call);
+    this.server
+      .method("/test.Test/Echo", { kind: "unary", handle: (request) => request })
+      .method("/test.Test/EchoFramed", { kind: "unary", handle: (request) => FramedMessage.of(request) })
+      .method("/test.Test/Throw", {
+        kind: "unary",
+        handle: () => {
+          throw new TypeError("a secret of the server");
+        },
+      })
+      .method("/test.Test/Status", {
+        kind: "unary",
+        handle(request, call) {
+          call.trailer.append("reason", "because");
+          throw new StatusError(Status.FAILED_PRECONDITION, decoder.decode(request));
+        },
+      })
+      .method("/test.Test/Metadata", {
+        kind: "unary",
+        handle(request, call) {
+          for (const [name, value] of call.metadata.entries()) {
+            call.header.append(name, value);
+            call.trailer.append(name, value);
+          }
+          return request;
+        },
+      })
+      .method("/test.Test/Sleep", {
+        kind: "unary",
+        async handle(request, call) {
+          seen(call);
+          await new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+          return request;
+        },
+      })
+      .method("/test.Test/Count", {
+        kind: "server_streaming",
+        async handle(request, call) {
+          const count = Number(decoder.decode(request));
+          for (let i = 0; i < count; i++) await call.write(text(String(i)));
+        },
+      })
+      .method("/test.Test/Endless", {
+        kind: "server_streaming",
+        handle: async (_request, call) => {
+          seen(call);
+          for (;;) {
+            await call.write(new Uint8Array(10_000));
+            this.sent++;
+          }
+        },
+      })
+      .method("/test.Test/Sum", {
+        kind: "client_streaming",
+        async handle(requests) {
+          let sum = 0;
+          for await (const request of requests) sum += Number(decoder.decode(request));
+          return text(String(sum));
+        },
+      })
+      .method("/test.Test/Chat", {
+        kind: "bidi_streaming",
+        async handle(requests, call) {
+          seen(call);
+          for await (const request of requests) await call.write(request);
+        },
+      });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.channel.close();
+    await this.server.shutdown(0);
+    await this.#serving;
+  }
+}
+
+async function failure(promise: Promise<unknown>): Promise<StatusError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof StatusError) return error;
+    throw error;
+  }
+  assert.fail("the call did not fail");
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 2_000; i++) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  assert.fail(`${what}: not within four seconds`);
+}
+
+async function settled(value: () => number): Promise<number> {
+  for (let last = -1;;) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = value();
+    if (now === last) return now;
+    last = now;
+  }
+}
+
+for (const [name, place] of Object.entries(TRANSPORTS)) {
+  Deno.test(`Channel over ${name}: unary calls of every size come back unchanged`, async () => {
+    await using fixture = new Fixture(place());
+    for (const size of [0, 1, 16_379, 16_380, 100_000, 4_194_304]) {
+      const message = new Uint8Array(size).map((_, index) => index);
+      assert.deepEqual(await fixture.channel.unary("/test.Test/Echo", message), message);
+      assert.deepEqual(await fixture.channel.unary("/test.Test/EchoFramed", message), message);
+    }
+  });
+
+  Deno.test(`Channel over ${name}: a thousand calls at once share one connection`, async () => {
+    await using fixture = new Fixture(place());
+    const answers = await Promise.all(
+      Array.from({ length: 1_000 }, (_, i) => fixture.channel.unary("/test.Test/Echo", text(String(i)))),
+    );
+    assert.deepEqual(answers.map((answer) => Number(decoder.decode(answer))), [...Array(1_000).keys()]);
+    assert.equal(fixture.server.connections, 1);
+  });
+
+  Deno.test(`Channel over ${name}: server streaming keeps the order, and an empty stream ends well`, async () => {
+    await using fixture = new Fixture(place());
+    const numbers: number[] = [];
+    for await (const message of fixture.channel.serverStreaming("/test.Test/Count", text("5000"))) {
+      numbers.push(Number(decoder.decode(message)));
+    }
+    assert.deepEqual(numbers, [...Array(5_000).keys()]);
+    assert.equal(await fixture.channel.serverStreaming("/test.Test/Count", text("0")).nextBatch(), null);
+  });
+
+  Deno.test(`Channel over ${name}: client streaming and bidirectional streaming`, async () => {
+    await using fixture = new Fixture(place());
+    const sum = await fixture.channel.clientStreaming("/test.Test/Sum", ["1", "20", "300"].map(text));
+    assert.equal(decoder.decode(sum), "321");
+    const replies: string[] = [];
+    let reply: (() => void) | undefined;
+    async function* pingPong() {
+      for (let i = 0; i < 10; i++) {
+        yield text(`ping ${i}`);
+        await new Promise<void>((resolve) => reply = resolve);
+      }
+    }
+    for await (const message of fixture.channel.bidiStreaming("/test.Test/Chat", pingPong())) {
+      replies.push(decoder.decode(message));
+      reply?.();
+    }
+    assert.deepEqual(replies, Array.from({ length: 10 }, (_, i) => `ping ${i}`));
+  });
+
+  Deno.test(`Channel over ${name}: a status comes with its text and its trailers`, async () => {
+    await using fixture = new Fixture(place());
+    const message = "100 % ünmöglich\n\t☃ 😀";
+    const error = await failure(fixture.channel.unary("/test.Test/Status", text(message)));
+    assert.equal(error.code, Status.FAILED_PRECONDITION);
+    assert.equal(error.message, message);
+    assert.equal(error.metadata?.get("reason"), "because");
+  });
+
+  Deno.test(`Channel over ${name}: a reader who does not read stops the handler`, async () => {
+    await using fixture = new Fixture(place(), { maxQueuedBytes: 100_000 });
+    const stream = fixture.channel.serverStreaming("/test.Test/Endless", new Uint8Array(0));
+    await stream.nextBatch();
+    const sent = await settled(() => fixture.sent);
+    // The window of the reader, the buffers of both sockets, and what the limit allows to wait.
+    assert.ok(sent * 10_000 < 12_000_000, `${sent} messages of 10,000 bytes were sent to nobody`);
+    assert.deepEqual(
+      await fixture.channel.unary("/test.Test/Echo", text("others go on")),
+      text("others go on"),
+    );
+    await stream.nextBatch();
+    await until("the handler goes on", () => fixture.sent > sent);
+    await stream.cancel();
+  });
+
+  Deno.test(`Channel over ${name}: cancelling reaches the handler, and the connection goes on`, async () => {
+    await using fixture = new Fixture(place());
+    const abort = new AbortController();
+    const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { signal: abort.signal }));
+    await until("the call arrives", () => fixture.calls.length === 1);
+    abort.abort();
+    assert.equal((await sleeping).code, Status.CANCELLED);
+    await until("the handler is told", () => fixture.calls[0]?.signal.aborted === true);
+    for await (const _ of fixture.channel.serverStreaming("/test.Test/Endless", text("x"))) break;
+    await until("leaving the loop cancels", () => fixture.calls[1]?.signal.aborted === true);
+    assert.deepEqual(await fixture.channel.unary("/test.Test/Echo", text("hi")), text("hi"));
+    assert.equal(fixture.server.connections, 1);
+  });
+
+  Deno.test(`Channel over ${name}: the deadline ends the call on both sides`, async () => {
+    await using fixture = new Fixture(place());
+    const error = await failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { timeoutMs: 50 }));
+    assert.equal(error.code, Status.DEADLINE_EXCEEDED);
+    await until("the handler is told", () => fixture.calls[0]?.signal.aborted === true);
+  });
+
+  Deno.test(`GrpcServer over ${name}: an abrupt disconnect aborts the handlers of the connection`, async () => {
+    const { listener, connect } = place();
+    const streams: { close(): void }[] = [];
+    await using fixture = new Fixture({
+      listener,
+      connect: async (signal) => {
+        const stream = await connect(signal);
+        streams.push(stream);
+        return stream;
+      },
+    });
+    const calls = [
+      failure(fixture.channel.unary("/test.Test/Sleep", text("x"))),
+      failure((async () => {
+        for await (const _ of fixture.channel.serverStreaming("/test.Test/Endless", text("x")));
+      })()),
+      failure((async () => {
+        for await (const _ of fixture.channel.bidiStreaming("/test.Test/Chat", neverEnding()));
+      })()),
+    ];
+    await until("all calls arrive", () => fixture.calls.length === 3);
+    streams[0]?.close();
+    for (const error of await Promise.all(calls)) assert.equal(error.code, Status.UNAVAILABLE);
+    await until("all handlers are told", () => fixture.calls.every((call) => call.signal.aborted));
+    await until("the connection is forgotten", () => fixture.server.connections === 0);
+    assert.deepEqual(await fixture.channel.unary("/test.Test/Echo", text("again")), text("again"));
+  });
+
+  Deno.test(`GrpcServer.shutdown over ${name} lets running calls finish and refuses new ones`, async () => {
+    await using fixture = new Fixture(place());
+    let release: () => void = () => {};
+    async function* slow() {
+      yield text("1");
+      await new Promise<void>((resolve) => release = resolve);
+      yield text("2");
+    }
+    const sum = fixture.channel.clientStreaming("/test.Test/Sum", slow());
+    await fixture.channel.unary("/test.Test/Echo", text("the call above is on its way"));
+    const down = fixture.server.shutdown(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(
+      (await failure(fixture.channel.unary("/test.Test/Echo", text("x")))).code,
+      Status.UNAVAILABLE,
+    );
+    release();
+    assert.equal(decoder.decode(await sum), "3");
+    await down;
+    assert.equal(fixture.server.connections, 0);
+  });
+
+  Deno.test(`GrpcServer.shutdown over ${name} ends what does not finish in time`, async () => {
+    await using fixture = new Fixture(place());
+    const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x")));
+    await until("the call arrives", () => fixture.calls.length === 1);
+    await fixture.server.shutdown(20);
+    assert.equal((await sleeping).code, Status.UNAVAILABLE);
+  });
+}
+
+async function* neverEnding(): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    yield text("x");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function memoryFixture(limits: Partial<GrpcLimits> = {}): Fixture {
+  const listener = listenMemory();
+  return new Fixture({ listener, connect: listener.connect }, limits);
+}
+
+Deno.test("GrpcServer answers an unknown service and an unknown method with UNIMPLEMENTED and their name", async () => {
+  await using fixture = memoryFixture();
+  for (const path of ["/test.Nothing/Echo", "/test.Test/Nothing"]) {
+    const error = await failure(fixture.channel.unary(path, text("x")));
+    assert.equal(error.code, Status.UNIMPLEMENTED);
+    assert.match(error.message, new RegExp(path));
+  }
+});
+
+Deno.test("GrpcServer tells a client nothing of an error that is no StatusError, but its owner all", async () => {
+  await using fixture = memoryFixture();
+  const error = await failure(fixture.channel.unary("/test.Test/Throw", text("x")));
+  assert.equal(error.code, Status.INTERNAL);
+  assert.doesNotMatch(error.message, /secret/);
+  assert.match(String(fixture.errors[0]), /secret/);
+});
+
+Deno.test("GrpcServer passes metadata there and back, text and bytes", async () => {
+  await using fixture = memoryFixture();
+  const metadata = new Metadata({
+    "x-text": "hello, world",
+    "x-more-bin": new Uint8Array([0, 255, 128, 10]),
+  });
+  metadata.append("x-text", "second");
+  let header: Metadata | undefined;
+  let trailer: Metadata | undefined;
+  await fixture.channel.unary("/test.Test/Metadata", text("x"), {
+    metadata,
+    onHeader: (came) => header = came,
+    onTrailer: (came) => trailer = came,
+  });
+  for (const came of [header, trailer]) {
+    assert.deepEqual(came?.getAll("x-text"), ["hello, world", "second"]);
+    assert.deepEqual(came?.get("x-more-bin"), new Uint8Array([0, 255, 128, 10]));
+  }
+});
+
+Deno.test("GrpcServer refuses a message above its limit with RESOURCE_EXHAUSTED and goes on", async () => {
+  const listener = listenMemory();
+  await using fixture = new Fixture({ listener, connect: listener.connect }, {
+    maxReceiveMessageBytes: 1_000,
+  });
+  const error = await failure(fixture.channel.unary("/test.Test/Echo", new Uint8Array(1_001)));
+  assert.equal(error.code, Status.RESOURCE_EXHAUSTED);
+  assert.match(error.message, /1001 bytes, limit is 1000/);
+  assert.equal((await fixture.channel.unary("/test.Test/Echo", new Uint8Array(1_000))).length, 1_000);
+});
+
+Deno.test("Channel ends a call whose deadline is over before it starts, and one that was cancelled before", async () => {
+  await using fixture = memoryFixture();
+  const late = await failure(fixture.channel.unary("/test.Test/Echo", text("x"), { timeoutMs: 0 }));
+  assert.equal(late.code, Status.DEADLINE_EXCEEDED);
+  const cancelled = await failure(
+    fixture.channel.unary("/test.Test/Echo", text("x"), { signal: AbortSignal.abort() }),
+  );
+  assert.equal(cancelled.code, Status.CANCELLED);
+});
+
+Deno.test("Channel is UNAVAILABLE where nobody listens, and works when somebody does", async () => {
+  const listener = listenMemory();
+  let there = false;
+  await using fixture = new Fixture({
+    listener,
+    connect: () => there ? listener.connect() : Promise.reject(new Error("nobody is there")),
+  });
+  const error = await failure(fixture.channel.unary("/test.Test/Echo", text("x")));
+  assert.equal(error.code, Status.UNAVAILABLE);
+  assert.match(error.message, /nobody is there/);
+  there = true;
+  assert.deepEqual(await fixture.channel.unary("/test.Test/Echo", text("x")), text("x"));
+});
+
+Deno.test("Channel waits for a free stream when the server allows few, and a waiting call can be cancelled", async () => {
+  const listener = listenMemory();
+  await using fixture = new Fixture({ listener, connect: listener.connect }, {
+    http2: { ...(await import("./http2/limits.ts")).DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 2 },
+  });
+  await fixture.channel.unary("/test.Test/Echo", text("the settings are known"));
+  const abort = new AbortController();
+  const sleeping = [1, 2].map(() =>
+    failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { signal: abort.signal }))
+  );
+  await until("both calls arrive", () => fixture.calls.length === 2);
+  const waiting = fixture.channel.unary("/test.Test/Echo", text("third"));
+  const late = await failure(fixture.channel.unary("/test.Test/Echo", text("fourth"), { timeoutMs: 30 }));
+  assert.equal(late.code, Status.DEADLINE_EXCEEDED);
+  abort.abort();
+  assert.deepEqual(await waiting, text("third"));
+  await Promise.all(sleeping);
+});
+
+Deno.test("Channel.close ends running calls and refuses later ones", async () => {
+  await using fixture = memoryFixture();
+  const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x")));
+  await until("the call arrives", () => fixture.calls.length === 1);
+  await fixture.channel.close();
+  assert.equal((await sleeping).code, Status.UNAVAILABLE);
+  assert.equal((await failure(fixture.channel.unary("/test.Test/Echo", text("x")))).code, Status.UNAVAILABLE);
+});

@@ -1,0 +1,33 @@
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "./http2/limits.ts";
+
+/** What a server or a channel accepts and keeps. */
+export interface GrpcLimits {
+  /** Largest message that is received; a larger one ends its call with RESOURCE_EXHAUSTED before it is gathered. */
+  readonly maxReceiveMessageBytes: number;
+  /** Bytes that a call may have waiting for its peer's window before `write` waits. */
+  readonly maxQueuedBytes: number;
+  /** Connections that a server holds open; one more is closed at once. */
+  readonly maxConnections: number;
+  /** Milliseconds that a new connection has for its preface and SETTINGS before it is closed. */
+  readonly handshakeTimeoutMs: number;
+  /** Milliseconds without a byte from the peer before a PING is sent; 0 sends none. */
+  readonly keepAliveIntervalMs: number;
+  /** Milliseconds to wait for an answer to that PING before the connection is closed. */
+  readonly keepAliveTimeoutMs: number;
+  /** Milliseconds that a closing connection has to deliver its last bytes. */
+  readonly closeTimeoutMs: number;
+  /** What one connection may cost. */
+  readonly http2: Http2Limits;
+}
+
+/** The limits of a server or channel that sets none. */
+export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
+  maxReceiveMessageBytes: 4_194_304,
+  maxQueuedBytes: 1_048_576,
+  maxConnections: 10_240,
+  handshakeTimeoutMs: 10_000,
+  keepAliveIntervalMs: 60_000,
+  keepAliveTimeoutMs: 20_000,
+  closeTimeoutMs: 1_000,
+  http2: DEFAULT_HTTP2_LIMITS,
+};

@@ -1,0 +1,31 @@
+import type { FramedMessage } from "./message_reader.ts";
+import type { ServerCall, StreamingServerCall } from "./server_call.ts";
+
+/** One response: its bytes, or a message that was framed already. */
+export type UnaryResponse = Uint8Array | FramedMessage;
+
+/** What answers the calls of one method. Messages are bytes: the codec is the service's own. */
+export type MethodHandler =
+  /** One request, one response. */
+  | {
+    readonly kind: "unary";
+    handle(request: Uint8Array, call: ServerCall): UnaryResponse | Promise<UnaryResponse>;
+  }
+  /** One request, many responses, through `call.write`. */
+  | {
+    readonly kind: "server_streaming";
+    handle(request: Uint8Array, call: StreamingServerCall): Promise<void>;
+  }
+  /** Many requests, one response. */
+  | {
+    readonly kind: "client_streaming";
+    handle(requests: AsyncIterable<Uint8Array>, call: ServerCall): Promise<UnaryResponse>;
+  }
+  /** Many requests, many responses, in any order. */
+  | {
+    readonly kind: "bidi_streaming";
+    handle(requests: AsyncIterable<Uint8Array>, call: StreamingServerCall): Promise<void>;
+  };
+
+/** Finds the handler of a path such as "/package.Service/Method". */
+export type MethodTable = ReadonlyMap<string, MethodHandler>;

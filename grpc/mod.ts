@@ -1,0 +1,21 @@
+/**
+ * gRPC in TypeScript over any byte stream: server and client, HTTP/2 included, no native code.
+ *
+ * @module
+ */
+export type { CallOptions } from "./call_options.ts";
+export { Channel, type ChannelOptions, ResponseStream } from "./channel.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { DEFAULT_HTTP2_LIMITS, type Http2Limits, type RateLimit } from "./http2/limits.ts";
+export { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+export { FramedMessage, MESSAGE_PREFIX_BYTES } from "./message_reader.ts";
+export { Metadata, type MetadataValue } from "./metadata.ts";
+export type { MethodHandler, UnaryResponse } from "./method.ts";
+export { GrpcServer, type GrpcServerOptions } from "./server.ts";
+export type { ServerCall, StreamingServerCall } from "./server_call.ts";
+export { Status, StatusError, type StatusName, statusName } from "./status.ts";
+export type { ByteStream, Connect, Listener } from "./transport/byte_stream.ts";
+export { listenMemory, memoryPipe } from "./transport/memory.ts";
+export { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";
+export { connectTcp, formatTcpAddress, listenTcp, type TcpAddress } from "./transport/tcp.ts";
+export { connectUnix, listenUnix } from "./transport/unix.ts";

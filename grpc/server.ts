@@ -1,0 +1,85 @@
+import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+import type { MethodHandler } from "./method.ts";
+import { ServerSession } from "./server_session.ts";
+import type { ByteStream, Listener } from "./transport/byte_stream.ts";
+
+/** How a server behaves where the defaults do not fit. */
+export interface GrpcServerOptions {
+  /** What it accepts and keeps; missing ones are {@linkcode DEFAULT_GRPC_LIMITS}. */
+  readonly limits?: Partial<GrpcLimits>;
+  /** Its time; the runtime's where none is given. */
+  readonly clock?: Clock;
+  /** Told of every error that a handler threw and that is no StatusError: its client sees INTERNAL without details. */
+  readonly onError?: (error: unknown, path: string) => void;
+}
+
+/** A gRPC server over any number of listeners and byte streams. */
+export class GrpcServer {
+  readonly #methods = new Map<string, MethodHandler>();
+  readonly #limits: GrpcLimits;
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown, path: string) => void;
+  readonly #listeners = new Set<Listener>();
+  readonly #sessions = new Map<ServerSession, Promise<void>>();
+  #stopping = false;
+
+  /** Makes a server without methods. */
+  constructor(options: GrpcServerOptions = {}) {
+    this.#limits = { ...DEFAULT_GRPC_LIMITS, ...options.limits };
+    this.#clock = options.clock ?? systemClock;
+    this.#onError = options.onError ?? (() => {});
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  /** Answers a path such as "/package.Service/Method". Throws when the path has a handler already. */
+  method(path: string, handler: MethodHandler): this {
+    if (!/^\/[^/]+\/[^/]+$/.test(path)) {
+      throw new TypeError(`Cannot serve "${path}": it is not "/Service/Method"`);
+    }
+    if (this.#methods.has(path)) throw new TypeError(`Cannot serve "${path}": it has a handler already`);
+    this.#methods.set(path, handler);
+    return this;
+  }
+
+  /** Serves every connection of a listener until it is closed, by {@linkcode shutdown} or otherwise. */
+  async serve(listener: Listener): Promise<void> {
+    if (this.#stopping) return listener.close();
+    this.#listeners.add(listener);
+    for (let stream = await listener.accept(); stream !== null; stream = await listener.accept()) {
+      void this.handle(stream);
+    }
+    this.#listeners.delete(listener);
+  }
+
+  /** Serves one connection until it is over. Never throws. */
+  async handle(stream: ByteStream): Promise<void> {
+    if (this.#stopping || this.#sessions.size >= this.#limits.maxConnections) return stream.close();
+    const session = new ServerSession(stream, this.#methods, {
+      limits: this.#limits,
+      clock: this.#clock,
+      onError: this.#onError,
+    });
+    const running = session.run();
+    this.#sessions.set(session, running);
+    await running;
+    this.#sessions.delete(session);
+  }
+
+  /** Takes no new connections and no new calls, lets running calls finish for `graceMs`, then ends what is left. */
+  async shutdown(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const listener of this.#listeners) listener.close();
+    const running = [...this.#sessions.values()];
+    for (const session of this.#sessions.keys()) session.drain();
+    const cancel = this.#clock.after(graceMs, () => {
+      for (const session of this.#sessions.keys()) session.abort();
+    });
+    await Promise.all(running);
+    cancel();
+  }
+}

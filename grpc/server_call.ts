@@ -1,0 +1,36 @@
+import type { FramedMessage } from "./message_reader.ts";
+import type { Metadata } from "./metadata.ts";
+
+/** What a handler knows of its call, and may say beside its messages. */
+export interface ServerCall {
+  /** "/package.Service/Method". */
+  readonly path: string;
+  /** Who is at the other end of the connection, for logs. */
+  readonly peer: string;
+  /** The request's metadata. */
+  readonly metadata: Metadata;
+  /** Aborted when the client cancels or is gone, the deadline is over, or the server stops: nobody waits any more. */
+  readonly signal: AbortSignal;
+  /** Milliseconds until the deadline; undefined where the client set none. */
+  readonly remainingMs: number | undefined;
+  /** Metadata to send before the first message. Setting it later has no effect. */
+  readonly header: Metadata;
+  /** Metadata to send with the status. */
+  readonly trailer: Metadata;
+}
+
+/** The call of a handler with many responses. */
+export interface StreamingServerCall extends ServerCall {
+  /**
+   * Sends a message and waits while more than the limit of bytes waits for the client's window. Throws StatusError
+   * when the call is over. The bytes must not change afterwards.
+   */
+  write(message: Uint8Array | FramedMessage): Promise<void>;
+  /**
+   * Sends a message without waiting; false asks the handler to wait for {@linkcode ready} before the next one.
+   * Does nothing when the call is over: {@linkcode ready} tells.
+   */
+  send(message: Uint8Array | FramedMessage): boolean;
+  /** Settles when the queue has room. Throws StatusError when the call is over. */
+  ready(): Promise<void>;
+}

@@ -1,0 +1,282 @@
+import type { Clock } from "./clock.ts";
+import { fieldValue } from "./http2/header_rules.ts";
+import type { HeaderField } from "./http2/hpack/header_field.ts";
+import type { GrpcLimits } from "./limits.ts";
+import { MessageQueue } from "./message_queue.ts";
+import { FramedMessage, messagePrefix } from "./message_reader.ts";
+import { Metadata } from "./metadata.ts";
+import type { MethodHandler, UnaryResponse } from "./method.ts";
+import { percentEncode } from "./percent.ts";
+import type { StreamingServerCall } from "./server_call.ts";
+import type { Session } from "./session.ts";
+import { Status, StatusError } from "./status.ts";
+
+const STATUS_200: HeaderField = { name: ":status", value: "200" };
+const CONTENT_TYPE: HeaderField = { name: "content-type", value: "application/grpc" };
+const RESPONSE_HEADERS: readonly HeaderField[] = [STATUS_200, CONTENT_TYPE];
+const OK_TRAILERS: readonly HeaderField[] = [{ name: "grpc-status", value: "0" }];
+
+/** What a stream needs to know of its server. */
+export interface ServerStreamContext {
+  readonly limits: GrpcLimits;
+  readonly clock: Clock;
+  /** Told of errors that a handler threw and that are no StatusError. */
+  readonly onError: (error: unknown, path: string) => void;
+}
+
+/** One call at the server: its messages in, its handler, its messages and its status out. */
+export class ServerStream implements StreamingServerCall {
+  readonly path: string;
+  readonly #id: number;
+  readonly #fields: readonly HeaderField[];
+  readonly #session: Session;
+  readonly #context: ServerStreamContext;
+  readonly #onOver: (id: number) => void;
+  readonly #inbound: MessageQueue;
+  #handler: MethodHandler | undefined;
+  #headersSent = false;
+  #over: StatusError | "finished" | undefined;
+  #metadata: Metadata | undefined;
+  #header: Metadata | undefined;
+  #trailer: Metadata | undefined;
+  #abort: AbortController | undefined;
+  #deadlineMs: number | undefined;
+  #cancelDeadline: (() => void) | undefined;
+  #wakeWriter: (() => void) | undefined;
+
+  /** Takes the call of a request whose fields are well-formed HTTP/2; `onOver` is told once when it is over. */
+  constructor(
+    id: number,
+    fields: readonly HeaderField[],
+    session: Session,
+    context: ServerStreamContext,
+    onOver: (id: number) => void,
+  ) {
+    this.#id = id;
+    this.#onOver = onOver;
+    this.#fields = fields;
+    this.#session = session;
+    this.#context = context;
+    this.path = fieldValue(fields, ":path") ?? "";
+    this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, (bytes) => {
+      session.connection.consume(id, bytes);
+      session.flushSoon();
+    });
+  }
+
+  /** Who is at the other end. */
+  get peer(): string {
+    return this.#session.peer;
+  }
+
+  /** The request's metadata. */
+  get metadata(): Metadata {
+    return this.#metadata ??= Metadata.fromFields(this.#fields);
+  }
+
+  /** Metadata to send before the first message. */
+  get header(): Metadata {
+    return this.#header ??= new Metadata();
+  }
+
+  /** Metadata to send with the status. */
+  get trailer(): Metadata {
+    return this.#trailer ??= new Metadata();
+  }
+
+  /** Aborted when nobody waits for the answer any more. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#over instanceof StatusError) this.#abort.abort(this.#over);
+    return this.#abort.signal;
+  }
+
+  /** Milliseconds until the deadline. */
+  get remainingMs(): number | undefined {
+    return this.#deadlineMs === undefined ? undefined : this.#deadlineMs - this.#context.clock.nowMs();
+  }
+
+  /** Starts the call with its handler and the time that it has; a unary handler is called when its request is whole. */
+  start(handler: MethodHandler, timeoutMs: number | undefined): void {
+    this.#handler = handler;
+    if (timeoutMs !== undefined) {
+      if (timeoutMs <= 0) return this.#deadlineOver();
+      this.#deadlineMs = this.#context.clock.nowMs() + timeoutMs;
+      this.#cancelDeadline = this.#context.clock.after(timeoutMs, () => this.#deadlineOver());
+    }
+    switch (handler.kind) {
+      case "unary":
+      case "server_streaming":
+        return;
+      case "client_streaming":
+        return this.#settleUnary(() => handler.handle(this.#inbound, this));
+      case "bidi_streaming":
+        return this.#settleStreaming(() => handler.handle(this.#inbound, this));
+    }
+  }
+
+  /** A piece of the request's body came. */
+  receive(bytes: Uint8Array, endStream: boolean): void {
+    if (this.#over !== undefined) return;
+    try {
+      this.#inbound.push(bytes);
+      const single = this.#handler?.kind === "unary" || this.#handler?.kind === "server_streaming";
+      if (single && this.#inbound.length > 1) {
+        throw new StatusError(Status.INTERNAL, "more than one request came");
+      }
+    } catch (error) {
+      return this.fail(StatusError.from(error));
+    }
+    if (endStream) this.receiveEnd();
+  }
+
+  /** The client sends nothing more. */
+  receiveEnd(): void {
+    const handler = this.#handler;
+    if (this.#over !== undefined || handler === undefined) return;
+    if (!this.#inbound.complete) {
+      return this.fail(new StatusError(Status.INTERNAL, "the last message is cut"));
+    }
+    this.#inbound.end();
+    if (handler.kind === "unary") {
+      this.#withRequest((request) => this.#settleUnary(() => handler.handle(request, this)));
+    } else if (handler.kind === "server_streaming") {
+      this.#withRequest((request) => this.#settleStreaming(() => handler.handle(request, this)));
+    }
+  }
+
+  /** The stream is gone: the client cancelled, or broke the protocol, or its connection ended. */
+  gone(): void {
+    this.#finish(new StatusError(Status.CANCELLED, "the client is gone or cancelled the call"));
+  }
+
+  /** All queued bytes have left. */
+  drained(): void {
+    this.#wakeWriter?.();
+  }
+
+  /** Ends the call with a status that is not OK. */
+  fail(error: StatusError): void {
+    if (this.#over !== undefined) return;
+    const trailers: HeaderField[] = [{ name: "grpc-status", value: String(error.code) }];
+    if (error.message !== "") {
+      trailers.push({ name: "grpc-message", value: percentEncode(error.message) });
+    }
+    if (this.#trailer !== undefined) trailers.push(...this.#trailer.toFields());
+    if (error.metadata !== undefined) trailers.push(...error.metadata.toFields());
+    if (this.#headersSent) {
+      this.#session.connection.end(this.#id, trailers);
+    } else {
+      this.#headersSent = true;
+      const header = this.#header?.toFields() ?? [];
+      // Nothing was said yet: the status goes with the headers (gRPC over HTTP/2, Trailers-Only).
+      this.#session.connection.respond(this.#id, [...RESPONSE_HEADERS, ...header, ...trailers], true);
+    }
+    this.#session.flushSoon();
+    this.#finish(error);
+  }
+
+  /** Sends as {@linkcode StreamingServerCall.send} says. */
+  send(message: Uint8Array | FramedMessage): boolean {
+    if (this.#over !== undefined) return false;
+    this.#sendHeaders();
+    const { connection } = this.#session;
+    if (message instanceof FramedMessage) {
+      connection.data(this.#id, message.bytes);
+    } else {
+      connection.data(this.#id, messagePrefix(message.length));
+      connection.data(this.#id, message);
+    }
+    this.#session.flushSoon();
+    return connection.queuedBytes(this.#id) < this.#context.limits.maxQueuedBytes;
+  }
+
+  /** Waits as {@linkcode StreamingServerCall.ready} says. */
+  async ready(): Promise<void> {
+    const { connection } = this.#session;
+    while (
+      this.#over === undefined && connection.queuedBytes(this.#id) >= this.#context.limits.maxQueuedBytes
+    ) {
+      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+      this.#wakeWriter = undefined;
+    }
+    if (this.#over instanceof StatusError) throw this.#over;
+  }
+
+  /** Writes as {@linkcode StreamingServerCall.write} says. */
+  async write(message: Uint8Array | FramedMessage): Promise<void> {
+    if (!this.send(message)) await this.ready();
+  }
+
+  #withRequest(handle: (request: Uint8Array) => void): void {
+    const request = this.#inbound.takeOne();
+    if (request === undefined) return this.fail(new StatusError(Status.INTERNAL, "the request is missing"));
+    handle(request);
+  }
+
+  #settleUnary(answer: () => UnaryResponse | Promise<UnaryResponse>): void {
+    try {
+      const response = answer();
+      if (response instanceof Promise) {
+        response.then((bytes) => this.#complete(bytes), (error) => this.#thrown(error));
+      } else this.#complete(response);
+    } catch (error) {
+      this.#thrown(error);
+    }
+  }
+
+  #settleStreaming(answer: () => Promise<void>): void {
+    answer().then(() => this.#complete(undefined), (error) => this.#thrown(error));
+  }
+
+  #complete(response: UnaryResponse | undefined): void {
+    if (this.#over !== undefined) return;
+    if (response !== undefined) this.send(response);
+    this.#sendHeaders();
+    const trailers = this.#trailer === undefined
+      ? OK_TRAILERS
+      : [...OK_TRAILERS, ...this.#trailer.toFields()];
+    this.#session.connection.end(this.#id, trailers);
+    this.#session.flushSoon();
+    this.#finish("finished");
+  }
+
+  #thrown(thrown: unknown): void {
+    if (!(thrown instanceof StatusError)) this.#context.onError(thrown, this.path);
+    this.fail(StatusError.from(thrown));
+  }
+
+  #sendHeaders(): void {
+    if (this.#headersSent) return;
+    this.#headersSent = true;
+    const header = this.#header;
+    this.#session.connection.respond(
+      this.#id,
+      header === undefined ? RESPONSE_HEADERS : [...RESPONSE_HEADERS, ...header.toFields()],
+    );
+  }
+
+  #deadlineOver(): void {
+    this.fail(new StatusError(Status.DEADLINE_EXCEEDED, "the deadline is over"));
+  }
+
+  #finish(how: StatusError | "finished"): void {
+    if (this.#over !== undefined) return;
+    this.#over = how;
+    this.#cancelDeadline?.();
+    if (how === "finished") this.#inbound.discard();
+    else {
+      this.#inbound.fail(how);
+      this.#abort?.abort(how);
+    }
+    this.#wakeWriter?.();
+    this.#onOver(this.#id);
+  }
+
+  /** Ends the call of a request that is no gRPC, with a plain HTTP status. */
+  refuseHttp(status: number): void {
+    this.#session.connection.respond(this.#id, [{ name: ":status", value: String(status) }], true);
+    this.#session.flushSoon();
+    this.#finish("finished");
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The layers of ARCHITECTURE.md as data: which folder may import which. A new edge is a change to this table.
+ */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("..", import.meta.url);
+const PACKAGES: Readonly<Record<string, string>> = {
+  "@msgbus/grpc": "grpc",
+  "@msgbus/proto": "proto",
+  "@msgbus/sdk": "sdk",
+};
+
+/** Longest prefix wins. Each folder may always import itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "proto": [],
+  "grpc": ["grpc/transport", "grpc/http2"],
+  "grpc/transport": [],
+  "grpc/http2": [],
+  "sdk": ["grpc", "proto"],
+  "daemon/bus": ["daemon/store/store.ts"],
+  "daemon/store": [],
+  "daemon/service": ["daemon/bus", "daemon/store/store.ts", "grpc", "proto"],
+  "daemon/gateway": ["daemon/bus"],
+  "daemon/sync": ["daemon/bus", "grpc", "proto"],
+  "daemon/config": [],
+  "daemon/cli": ["sdk", "daemon/config"],
+  "daemon": ["daemon", "grpc", "proto", "sdk"],
+  "tests": ["tests", "daemon", "grpc", "proto", "sdk", "bench"],
+  "bench": ["daemon", "grpc", "proto", "sdk"],
+};
+
+/** Only the listed folders open sockets. */
+const MAY_OPEN_SOCKETS = ["grpc/transport", "daemon/gateway"];
+/** Code that takes bytes and gives events: no waiting, no runtime, no clock (STYLE.md, rule 2). */
+const SANS_IO = [
+  "grpc/http2",
+  "grpc/message_reader.ts",
+  "grpc/metadata.ts",
+  "grpc/timeout.ts",
+  "grpc/percent.ts",
+];
+/** Packages that must also run on Node and in browsers. */
+const RUNTIME_NEUTRAL = ["grpc", "proto", "sdk"];
+/** Nobody imports the entry points. */
+const ENTRY_POINTS = ["daemon/main.ts", "daemon/daemon.ts"];
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly code: string;
+}
+
+async function sources(folder: string): Promise<SourceFile[]> {
+  const found: SourceFile[] = [];
+  for await (const entry of Deno.readDir(new URL(`${folder}/`, ROOT))) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory && !path.startsWith("proto/gen")) found.push(...await sources(path));
+    if (entry.isFile && entry.name.endsWith(".ts")) {
+      const text = await Deno.readTextFile(new URL(path, ROOT));
+      found.push({ path, text, code: withoutComments(text) });
+    }
+  }
+  return found;
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
+}
+
+function importsOf({ path, code }: SourceFile): string[] {
+  const specifiers = [
+    ...code.matchAll(/(?:^|[\s;])(?:import|export)\b[^"';]*?from\s*"([^"]+)"/g),
+    ...code.matchAll(/\bimport\s*\(?\s*"([^"]+)"/g),
+  ]
+    .map((match) => match[1] ?? "");
+  return specifiers.flatMap((specifier) => {
+    if (specifier.startsWith(".")) return [new URL(specifier, new URL(path, "file:///")).pathname.slice(1)];
+    const folder = PACKAGES[specifier];
+    return folder === undefined ? [] : [`${folder}/mod.ts`];
+  });
+}
+
+function within(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+function layerOf(path: string): string {
+  const layers = Object.keys(MAY_IMPORT).filter((layer) => within(path, layer));
+  return layers.sort((a, b) => b.length - a.length)[0] ?? assert.fail(`${path} is in no folder of the table`);
+}
+
+function isTest(path: string): boolean {
+  return /_test\.ts$|\/contract\.ts$/.test(path) || within(path, "tests") || within(path, "bench");
+}
+
+async function allSources(): Promise<SourceFile[]> {
+  return (await Promise.all(["proto", "grpc", "sdk", "daemon", "tests", "bench"].map(sources))).flat();
+}
+
+Deno.test("architecture: every import is an edge of the table", async () => {
+  const wrong: string[] = [];
+  for (const file of await allSources()) {
+    const layer = layerOf(file.path);
+    for (const target of importsOf(file)) {
+      const allowed = layerOf(target) === layer ||
+        (MAY_IMPORT[layer] ?? []).some((folder) => within(target, folder));
+      if (!allowed) wrong.push(`${file.path} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("architecture: nobody imports the entry points", async () => {
+  const wrong: string[] = [];
+  for (const file of await allSources()) {
+    if (ENTRY_POINTS.includes(file.path) || isTest(file.path)) continue;
+    for (const target of importsOf(file)) {
+      if (ENTRY_POINTS.includes(target)) wrong.push(`${file.path} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("architecture: protocol code neither waits nor asks the runtime", async () => {
+  const wrong = (await allSources()).filter(({ path, code }) =>
+    SANS_IO.some((folder) => within(path, folder)) && !isTest(path) &&
+    /\bawait\b|\bDeno\.|\bDate\.|\bsetTimeout\b|\bperformance\.|\bMath\.random\b/.test(code)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
+Deno.test("architecture: only transports and the gateway open sockets", async () => {
+  const wrong = (await allSources()).filter(({ path, code }) =>
+    !isTest(path) && !MAY_OPEN_SOCKETS.some((folder) => within(path, folder)) &&
+    /\bDeno\.(listen|connect|serve)|["']node:(net|tls|http|http2)["']/.test(code)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
+Deno.test("architecture: packages for every runtime use Deno only in their transports", async () => {
+  const wrong = (await allSources()).filter(({ path, code }) =>
+    RUNTIME_NEUTRAL.some((folder) => within(path, folder)) && !within(path, "grpc/transport") &&
+    !isTest(path) &&
+    /\bDeno\.|Promise\.withResolvers|\.fromBase64|\.toHex\b/.test(code)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
+Deno.test("architecture: the gRPC core knows no word of msgbus", async () => {
+  const wrong = (await sources("grpc")).filter(({ path, text }) =>
+    !isTest(path) && /msgbus(?!\/grpc)/i.test(text)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
+Deno.test("architecture: shipped code has no unfinished words and no forgotten switches", async () => {
+  const wrong = (await allSources()).filter(({ path, text }) =>
+    path !== "tests/architecture_test.ts" && /\bTODO\b|\bFIXME\b|\bXXX\b|ignore: true|\bonly: true/.test(text)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
