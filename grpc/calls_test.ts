@@ -26,12 +26,12 @@ function tcpPlace(connect: typeof connectTcp): Place {
   };
 }
 
-function unixPlace(connect: typeof connectUnix): Place {
-  const path = `${Deno.makeTempDirSync()}/test.sock`;
-  return { listener: listenUnix(path), connect: connect(path) };
+async function unixPlace(connect: typeof connectUnix): Promise<Place> {
+  const path = `${await Deno.makeTempDir()}/test.sock`;
+  return { listener: await listenUnix(path), connect: connect(path) };
 }
 
-const TRANSPORTS: Readonly<Record<string, () => Place>> = {
+const TRANSPORTS: Readonly<Record<string, () => Place | Promise<Place>>> = {
   memory: () => {
     const listener = listenMemory();
     return { listener, connect: listener.connect };
@@ -124,6 +124,7 @@ class Fixture implements AsyncDisposable {
           return text(String(sum));
         },
       })
+      .method("/test.Test/Ignore", { kind: "bidi_streaming", handle: () => Promise.resolve() })
       .method("/test.Test/Chat", {
         kind: "bidi_streaming",
         async handle(requests, call) {
@@ -169,7 +170,7 @@ async function settled(value: () => number): Promise<number> {
 
 for (const [name, place] of Object.entries(TRANSPORTS)) {
   Deno.test(`Channel over ${name}: unary calls of every size come back unchanged`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     for (const size of [0, 1, 16_379, 16_380, 100_000, 4_194_304]) {
       const message = new Uint8Array(size).map((_, index) => index);
       assert.deepEqual(await fixture.channel.unary("/test.Test/Echo", message), message);
@@ -178,7 +179,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: a thousand calls at once share one connection`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const answers = await Promise.all(
       Array.from({ length: 1_000 }, (_, i) => fixture.channel.unary("/test.Test/Echo", text(String(i)))),
     );
@@ -187,7 +188,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: server streaming keeps the order, and an empty stream ends well`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const numbers: number[] = [];
     for await (const message of fixture.channel.serverStreaming("/test.Test/Count", text("5000"))) {
       numbers.push(Number(decoder.decode(message)));
@@ -197,7 +198,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: client streaming and bidirectional streaming`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const sum = await fixture.channel.clientStreaming("/test.Test/Sum", ["1", "20", "300"].map(text));
     assert.equal(decoder.decode(sum), "321");
     const replies: string[] = [];
@@ -216,7 +217,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: a status comes with its text and its trailers`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const message = "100 % ünmöglich\n\t☃ 😀";
     const error = await failure(fixture.channel.unary("/test.Test/Status", text(message)));
     assert.equal(error.code, Status.FAILED_PRECONDITION);
@@ -225,7 +226,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: a reader who does not read stops the handler`, async () => {
-    await using fixture = new Fixture(place(), { maxQueuedBytes: 100_000 });
+    await using fixture = new Fixture(await place(), { maxQueuedBytes: 100_000 });
     const stream = fixture.channel.serverStreaming("/test.Test/Endless", new Uint8Array(0));
     await stream.nextBatch();
     const sent = await settled(() => fixture.sent);
@@ -241,7 +242,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: cancelling reaches the handler, and the connection goes on`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const abort = new AbortController();
     const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { signal: abort.signal }));
     await until("the call arrives", () => fixture.calls.length === 1);
@@ -255,14 +256,14 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`Channel over ${name}: the deadline ends the call on both sides`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const error = await failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { timeoutMs: 50 }));
     assert.equal(error.code, Status.DEADLINE_EXCEEDED);
     await until("the handler is told", () => fixture.calls[0]?.signal.aborted === true);
   });
 
   Deno.test(`GrpcServer over ${name}: an abrupt disconnect aborts the handlers of the connection`, async () => {
-    const { listener, connect } = place();
+    const { listener, connect } = await place();
     const streams: { close(): void }[] = [];
     await using fixture = new Fixture({
       listener,
@@ -290,7 +291,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`GrpcServer.shutdown over ${name} lets running calls finish and refuses new ones`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     let release: () => void = () => {};
     async function* slow() {
       yield text("1");
@@ -312,7 +313,7 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 
   Deno.test(`GrpcServer.shutdown over ${name} ends what does not finish in time`, async () => {
-    await using fixture = new Fixture(place());
+    await using fixture = new Fixture(await place());
     const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x")));
     await until("the call arrives", () => fixture.calls.length === 1);
     await fixture.server.shutdown(20);
@@ -380,6 +381,23 @@ Deno.test("GrpcServer refuses a message above its limit with RESOURCE_EXHAUSTED 
   assert.equal((await fixture.channel.unary("/test.Test/Echo", new Uint8Array(1_000))).length, 1_000);
 });
 
+Deno.test("a call that ends with unread messages gives their bytes back to the connection's window", async () => {
+  await using fixture = memoryFixture({ maxReceiveMessageBytes: 300_000 });
+  for (let i = 0; i < 20; i++) {
+    const error = await failure(fixture.channel.unary("/test.Test/Echo", new Uint8Array(600_000)));
+    assert.equal(error.code, Status.RESOURCE_EXHAUSTED);
+    const stream = fixture.channel.serverStreaming("/test.Test/Endless", text("x"));
+    await stream.nextBatch();
+    await stream.cancel();
+    const unread = fixture.channel.bidiStreaming("/test.Test/Ignore", [new Uint8Array(100_000), text("x")]);
+    assert.equal(await unread.nextBatch(), null);
+  }
+  assert.deepEqual(
+    await fixture.channel.unary("/test.Test/Echo", text("hi"), { timeoutMs: 5_000 }),
+    text("hi"),
+  );
+});
+
 Deno.test("Channel ends a call whose deadline is over before it starts, and one that was cancelled before", async () => {
   await using fixture = memoryFixture();
   const late = await failure(fixture.channel.unary("/test.Test/Echo", text("x"), { timeoutMs: 0 }));
@@ -421,6 +439,14 @@ Deno.test("Channel waits for a free stream when the server allows few, and a wai
   abort.abort();
   assert.deepEqual(await waiting, text("third"));
   await Promise.all(sleeping);
+});
+
+Deno.test("Channel keeps a burst of calls back until the server has said how many streams it takes", async () => {
+  await using fixture = memoryFixture();
+  const answers = await Promise.all(
+    Array.from({ length: 5_000 }, () => fixture.channel.unary("/test.Test/Echo", text("x"))),
+  );
+  assert.equal(answers.length, 5_000);
 });
 
 Deno.test("Channel.close ends running calls and refuses later ones", async () => {

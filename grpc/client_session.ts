@@ -95,7 +95,7 @@ export class ClientSession {
       case "headers":
         return this.#calls.get(event.streamId)?.receiveHeaders(event.fields, event.endStream);
       case "data":
-        return this.#calls.get(event.streamId)?.receiveData(event.bytes, event.endStream);
+        return this.#body(event.streamId, event.bytes, event.endStream);
       case "trailers":
         return this.#calls.get(event.streamId)?.receiveTrailers(event.fields);
       case "reset":
@@ -117,6 +117,13 @@ export class ClientSession {
       case "pong":
         return;
     }
+  }
+
+  #body(streamId: number, bytes: Uint8Array, endStream: boolean): void {
+    const call = this.#calls.get(streamId);
+    if (call !== undefined) return call.receiveData(bytes, endStream);
+    // The call ended while this was already received: nobody else will give its bytes back to the window.
+    this.#session.connection.consume(streamId, bytes.length);
   }
 
   readonly #onOver = (id: number): void => {

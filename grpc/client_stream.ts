@@ -107,7 +107,6 @@ export class ClientStream {
 
   /** A piece of the body came. */
   receiveData(bytes: Uint8Array, endStream: boolean): void {
-    if (this.#over !== undefined) return;
     try {
       this.responses.push(bytes);
     } catch (error) {
@@ -134,6 +133,7 @@ export class ClientStream {
     }
     this.#finish("finished");
     this.responses.end();
+    this.responses.release();
   }
 
   /** The server reset the stream. */

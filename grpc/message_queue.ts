@@ -30,7 +30,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
       this.#waiting.push(message);
     }
     // A message that is still incomplete must be able to grow: its bytes are never held back.
-    if (this.#waiting.length === 0) this.#release();
+    if (this.#waiting.length === 0) this.release();
     else this.#wake?.();
   }
 
@@ -53,20 +53,31 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   /** The call failed: the reader gets the messages that came before, then the error. */
   fail(error: StatusError): void {
     this.#end ??= { kind: "failed", error };
+    this.release();
     this.#wake?.();
+  }
+
+  /**
+   * Gives the bytes of messages that wait back to the window. For a stream that is over: nothing more can come on it,
+   * and a reader who never reads must not keep the connection's window shut.
+   */
+  release(): void {
+    const bytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    if (bytes > 0) this.#consume(bytes);
   }
 
   /** Drops what waits: nobody will read it. */
   discard(): void {
     this.#waiting = [];
-    this.#release();
+    this.release();
     this.end();
   }
 
   /** The message at the front, without waiting; undefined when there is none. */
   takeOne(): Uint8Array | undefined {
     const message = this.#waiting.shift();
-    if (this.#waiting.length === 0) this.#release();
+    if (this.#waiting.length === 0) this.release();
     return message;
   }
 
@@ -80,7 +91,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     }
     const taken = this.#waiting;
     this.#waiting = [];
-    this.#release();
+    this.release();
     return taken;
   }
 
@@ -89,11 +100,5 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     for (let messages = await this.takeAll(); messages !== null; messages = await this.takeAll()) {
       yield* messages;
     }
-  }
-
-  #release(): void {
-    const bytes = this.#heldBytes;
-    this.#heldBytes = 0;
-    if (bytes > 0) this.#consume(bytes);
   }
 }

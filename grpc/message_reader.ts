@@ -130,4 +130,4 @@ export class FramedMessage {
 }
 
 /** Bytes of the prefix that {@linkcode FramedMessage.inPlace} fills in. */
-export const MESSAGE_PREFIX_BYTES = PREFIX_BYTES;
+export const MESSAGE_PREFIX_BYTES: number = PREFIX_BYTES;

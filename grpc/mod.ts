@@ -7,6 +7,7 @@ export type { CallOptions } from "./call_options.ts";
 export { Channel, type ChannelOptions, ResponseStream } from "./channel.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { DEFAULT_HTTP2_LIMITS, type Http2Limits, type RateLimit } from "./http2/limits.ts";
+export type { HeaderField } from "./http2/hpack/header_field.ts";
 export { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
 export { FramedMessage, MESSAGE_PREFIX_BYTES } from "./message_reader.ts";
 export { Metadata, type MetadataValue } from "./metadata.ts";

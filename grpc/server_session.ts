@@ -57,7 +57,7 @@ export class ServerSession {
       case "headers":
         return this.#request(event.streamId, event.fields, event.endStream);
       case "data":
-        return this.#calls.get(event.streamId)?.receive(event.bytes, event.endStream);
+        return this.#body(event.streamId, event.bytes, event.endStream);
       case "trailers":
         return this.#calls.get(event.streamId)?.receiveEnd();
       case "reset":
@@ -94,6 +94,13 @@ export class ServerSession {
     }
     call.start(handler, timeoutMs);
     if (endStream) call.receiveEnd();
+  }
+
+  #body(streamId: number, bytes: Uint8Array, endStream: boolean): void {
+    const call = this.#calls.get(streamId);
+    if (call !== undefined) return call.receive(bytes, endStream);
+    // The call ended while this was already received: nobody else will give its bytes back to the window.
+    this.#session.connection.consume(streamId, bytes.length);
   }
 
   readonly #onOver = (streamId: number): void => {

@@ -117,7 +117,6 @@ export class ServerStream implements StreamingServerCall {
 
   /** A piece of the request's body came. */
   receive(bytes: Uint8Array, endStream: boolean): void {
-    if (this.#over !== undefined) return;
     try {
       this.#inbound.push(bytes);
       const single = this.#handler?.kind === "unary" || this.#handler?.kind === "server_streaming";

@@ -44,6 +44,7 @@ export function statusOf(code: number): Status {
 
 /** How a call ended when it did not end well. A handler throws it to choose the status that its client sees. */
 export class StatusError extends Error {
+  /** "StatusError". */
   override readonly name = "StatusError";
   /** The status code; never OK. */
   readonly code: Status;

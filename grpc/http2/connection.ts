@@ -229,6 +229,8 @@ export class Http2Connection {
         throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS (§3.4)");
       }
       this.#phase = "open";
+      // Without a word from the peer there is no limit (§6.5.2).
+      this.#peer.maxConcurrentStreams = Infinity;
     }
     if (this.#blocks.open && frame.type !== FrameType.CONTINUATION) {
       throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "a header block is cut by another frame (§6.10)");

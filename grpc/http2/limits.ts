@@ -36,7 +36,9 @@ export interface Http2Limits {
 
 /** A token bucket: `burst` at once, refilled with `perSecond`. */
 export interface RateLimit {
+  /** How many may come at once. */
   readonly burst: number;
+  /** How many may come a second in the long run. */
   readonly perSecond: number;
 }
 

@@ -29,11 +29,17 @@ export interface PeerSettings {
   maxHeaderListBytes: number;
 }
 
-/** The RFC's initial values. */
+/**
+ * What we assume of streams until the peer's SETTINGS tell: the RFC's initial value is no limit, but a peer that then
+ * announces less would have refused the rest. 100 is the least that it recommends (RFC 9113 §6.5.2).
+ */
+const ASSUMED_CONCURRENT_STREAMS = 100;
+
+/** The RFC's initial values, but for the number of streams. */
 export function initialPeerSettings(): PeerSettings {
   return {
     headerTableBytes: 4_096,
-    maxConcurrentStreams: Infinity,
+    maxConcurrentStreams: ASSUMED_CONCURRENT_STREAMS,
     initialWindowBytes: DEFAULT_WINDOW_BYTES,
     maxFrameBytes: MIN_MAX_FRAME_BYTES,
     maxHeaderListBytes: Infinity,

@@ -71,11 +71,18 @@ export class DenoListenerAdapter<Conn> implements Listener {
   readonly address: string;
   readonly #listener: DenoListener<Conn>;
   readonly #open: (conn: Conn) => ByteStream;
+  readonly #onClose: () => void;
   readonly #closed = new AbortController();
 
-  /** Wraps an open listener. */
-  constructor(listener: DenoListener<Conn>, address: string, open: (conn: Conn) => ByteStream) {
+  /** Wraps an open listener; `onClose` is called once when it is closed. */
+  constructor(
+    listener: DenoListener<Conn>,
+    address: string,
+    open: (conn: Conn) => ByteStream,
+    onClose: () => void = () => {},
+  ) {
     this.#listener = listener;
+    this.#onClose = onClose;
     this.address = address;
     this.#open = open;
   }
@@ -101,5 +108,6 @@ export class DenoListenerAdapter<Conn> implements Listener {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
     this.#listener.close();
+    this.#onClose();
   }
 }

@@ -106,6 +106,8 @@ export const MessageEnvelopeSchema: GenMessage<MessageEnvelope> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 1);
 
 /**
+ * A message to append to the local node's log of a topic. Payload and headers are the application's.
+ *
  * @generated from message msgbus.v1.PublishRequest
  */
 export type PublishRequest = Message<"msgbus.v1.PublishRequest"> & {
@@ -138,6 +140,8 @@ export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 2);
 
 /**
+ * The message as it was stored.
+ *
  * @generated from message msgbus.v1.PublishResponse
  */
 export type PublishResponse = Message<"msgbus.v1.PublishResponse"> & {
@@ -155,6 +159,8 @@ export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 3);
 
 /**
+ * Which stored messages of which log to read.
+ *
  * @generated from message msgbus.v1.FetchRequest
  */
 export type FetchRequest = Message<"msgbus.v1.FetchRequest"> & {
@@ -191,6 +197,8 @@ export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 4);
 
 /**
+ * One stored message.
+ *
  * @generated from message msgbus.v1.FetchResponse
  */
 export type FetchResponse = Message<"msgbus.v1.FetchResponse"> & {
@@ -208,6 +216,8 @@ export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 5);
 
 /**
+ * Which log to follow, and from where.
+ *
  * @generated from message msgbus.v1.SubscribeRequest
  */
 export type SubscribeRequest = Message<"msgbus.v1.SubscribeRequest"> & {
@@ -244,6 +254,8 @@ export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*
   messageDesc(file_msgbus_v1_msgbus, 6);
 
 /**
+ * One message, replayed or live.
+ *
  * @generated from message msgbus.v1.SubscribeResponse
  */
 export type SubscribeResponse = Message<"msgbus.v1.SubscribeResponse"> & {
@@ -261,6 +273,8 @@ export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE_
   messageDesc(file_msgbus_v1_msgbus, 7);
 
 /**
+ * Which log's head to tell.
+ *
  * @generated from message msgbus.v1.GetHeadRequest
  */
 export type GetHeadRequest = Message<"msgbus.v1.GetHeadRequest"> & {
@@ -283,6 +297,8 @@ export const GetHeadRequestSchema: GenMessage<GetHeadRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 8);
 
 /**
+ * The last head of a log; found is false where the log does not exist.
+ *
  * @generated from message msgbus.v1.GetHeadResponse
  */
 export type GetHeadResponse = Message<"msgbus.v1.GetHeadResponse"> & {
@@ -305,6 +321,8 @@ export const GetHeadResponseSchema: GenMessage<GetHeadResponse> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 9);
 
 /**
+ * One log and its last head.
+ *
  * @generated from message msgbus.v1.TopicHead
  */
 export type TopicHead = Message<"msgbus.v1.TopicHead"> & {
@@ -332,6 +350,8 @@ export const TopicHeadSchema: GenMessage<TopicHead> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 10);
 
 /**
+ * Asks for all logs.
+ *
  * @generated from message msgbus.v1.ListHeadsRequest
  */
 export type ListHeadsRequest = Message<"msgbus.v1.ListHeadsRequest"> & {
@@ -345,6 +365,8 @@ export const ListHeadsRequestSchema: GenMessage<ListHeadsRequest> = /*@__PURE__*
   messageDesc(file_msgbus_v1_msgbus, 11);
 
 /**
+ * All logs that the daemon stores.
+ *
  * @generated from message msgbus.v1.ListHeadsResponse
  */
 export type ListHeadsResponse = Message<"msgbus.v1.ListHeadsResponse"> & {
@@ -362,6 +384,8 @@ export const ListHeadsResponseSchema: GenMessage<ListHeadsResponse> = /*@__PURE_
   messageDesc(file_msgbus_v1_msgbus, 12);
 
 /**
+ * Asks for all states of synchronization.
+ *
  * @generated from message msgbus.v1.ListPeerSyncStatesRequest
  */
 export type ListPeerSyncStatesRequest = Message<"msgbus.v1.ListPeerSyncStatesRequest"> & {
@@ -375,6 +399,8 @@ export const ListPeerSyncStatesRequestSchema: GenMessage<ListPeerSyncStatesReque
   messageDesc(file_msgbus_v1_msgbus, 13);
 
 /**
+ * What is known of copying one log from one peer.
+ *
  * @generated from message msgbus.v1.PeerSyncState
  */
 export type PeerSyncState = Message<"msgbus.v1.PeerSyncState"> & {
@@ -437,6 +463,8 @@ export const PeerSyncStateSchema: GenMessage<PeerSyncState> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 14);
 
 /**
+ * All states of synchronization.
+ *
  * @generated from message msgbus.v1.ListPeerSyncStatesResponse
  */
 export type ListPeerSyncStatesResponse = Message<"msgbus.v1.ListPeerSyncStatesResponse"> & {
@@ -454,6 +482,8 @@ export const ListPeerSyncStatesResponseSchema: GenMessage<ListPeerSyncStatesResp
   messageDesc(file_msgbus_v1_msgbus, 15);
 
 /**
+ * Which messages of a local log to delete: from from_head_id to to_head_id, both included.
+ *
  * @generated from message msgbus.v1.DeleteRangeRequest
  */
 export type DeleteRangeRequest = Message<"msgbus.v1.DeleteRangeRequest"> & {
@@ -486,6 +516,8 @@ export const DeleteRangeRequestSchema: GenMessage<DeleteRangeRequest> = /*@__PUR
   messageDesc(file_msgbus_v1_msgbus, 16);
 
 /**
+ * What a deletion did.
+ *
  * @generated from message msgbus.v1.DeleteRangeResponse
  */
 export type DeleteRangeResponse = Message<"msgbus.v1.DeleteRangeResponse"> & {
@@ -573,6 +605,8 @@ export const FifoMessageSchema: GenMessage<FifoMessage> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 18);
 
 /**
+ * A message to append to a queue; the target is required.
+ *
  * @generated from message msgbus.v1.EnqueueFifoRequest
  */
 export type EnqueueFifoRequest = Message<"msgbus.v1.EnqueueFifoRequest"> & {
@@ -615,6 +649,8 @@ export const EnqueueFifoRequestSchema: GenMessage<EnqueueFifoRequest> = /*@__PUR
   messageDesc(file_msgbus_v1_msgbus, 19);
 
 /**
+ * The message as it was queued.
+ *
  * @generated from message msgbus.v1.EnqueueFifoResponse
  */
 export type EnqueueFifoResponse = Message<"msgbus.v1.EnqueueFifoResponse"> & {
@@ -632,6 +668,8 @@ export const EnqueueFifoResponseSchema: GenMessage<EnqueueFifoResponse> = /*@__P
   messageDesc(file_msgbus_v1_msgbus, 20);
 
 /**
+ * Which queue to look at.
+ *
  * @generated from message msgbus.v1.PeekFifoRequest
  */
 export type PeekFifoRequest = Message<"msgbus.v1.PeekFifoRequest"> & {
@@ -649,6 +687,8 @@ export const PeekFifoRequestSchema: GenMessage<PeekFifoRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 21);
 
 /**
+ * The front message of the queue.
+ *
  * @generated from message msgbus.v1.PeekFifoResponse
  */
 export type PeekFifoResponse = Message<"msgbus.v1.PeekFifoResponse"> & {
@@ -666,6 +706,8 @@ export const PeekFifoResponseSchema: GenMessage<PeekFifoResponse> = /*@__PURE__*
   messageDesc(file_msgbus_v1_msgbus, 22);
 
 /**
+ * Which message to remove; it must be the front of its queue.
+ *
  * @generated from message msgbus.v1.AckFifoRequest
  */
 export type AckFifoRequest = Message<"msgbus.v1.AckFifoRequest"> & {
@@ -688,6 +730,8 @@ export const AckFifoRequestSchema: GenMessage<AckFifoRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 23);
 
 /**
+ * accepted is false where another message, or none, is in front.
+ *
  * @generated from message msgbus.v1.AckFifoResponse
  */
 export type AckFifoResponse = Message<"msgbus.v1.AckFifoResponse"> & {
@@ -705,6 +749,8 @@ export const AckFifoResponseSchema: GenMessage<AckFifoResponse> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 24);
 
 /**
+ * Which message to keep in front and count; it must be the front of its queue.
+ *
  * @generated from message msgbus.v1.RejectFifoRequest
  */
 export type RejectFifoRequest = Message<"msgbus.v1.RejectFifoRequest"> & {
@@ -727,6 +773,8 @@ export const RejectFifoRequestSchema: GenMessage<RejectFifoRequest> = /*@__PURE_
   messageDesc(file_msgbus_v1_msgbus, 25);
 
 /**
+ * accepted is false where another message, or none, is in front.
+ *
  * @generated from message msgbus.v1.RejectFifoResponse
  */
 export type RejectFifoResponse = Message<"msgbus.v1.RejectFifoResponse"> & {
@@ -744,6 +792,8 @@ export const RejectFifoResponseSchema: GenMessage<RejectFifoResponse> = /*@__PUR
   messageDesc(file_msgbus_v1_msgbus, 26);
 
 /**
+ * Asks whether the process answers.
+ *
  * @generated from message msgbus.v1.HealthRequest
  */
 export type HealthRequest = Message<"msgbus.v1.HealthRequest"> & {
@@ -757,6 +807,8 @@ export const HealthRequestSchema: GenMessage<HealthRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 27);
 
 /**
+ * The process answers, as this node.
+ *
  * @generated from message msgbus.v1.HealthResponse
  */
 export type HealthResponse = Message<"msgbus.v1.HealthResponse"> & {
@@ -781,6 +833,8 @@ export const HealthResponseSchema: GenMessage<HealthResponse> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 28);
 
 /**
+ * Asks whether the store answers.
+ *
  * @generated from message msgbus.v1.ReadyRequest
  */
 export type ReadyRequest = Message<"msgbus.v1.ReadyRequest"> & {
@@ -794,6 +848,8 @@ export const ReadyRequestSchema: GenMessage<ReadyRequest> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 29);
 
 /**
+ * Whether the store answers.
+ *
  * @generated from message msgbus.v1.ReadyResponse
  */
 export type ReadyResponse = Message<"msgbus.v1.ReadyResponse"> & {
