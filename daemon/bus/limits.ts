@@ -1,0 +1,48 @@
+/** Bounds of the bus. `pendingBytes` and `recent…` count payload, headers and 256 bytes per message. */
+export interface BusLimits {
+  /**
+   * Payload and headers of one message together. Larger is rejected with resource_exhausted. Default 4 MiB - 16 KiB: with
+   * the longest names around it, a message then fits into gRPC's default message size of 4 MiB on its way out, too.
+   */
+  readonly messageBytes: number;
+  /** Encoded headers of one message. Larger is rejected with resource_exhausted. Default 64 KiB. */
+  readonly headerBytes: number;
+  /** Accepted and not yet durable, over all calls. A publish beyond it is rejected with resource_exhausted. Default 64 MiB. */
+  readonly pendingBytes: number;
+  /** Messages of one page of `fetch`, whatever the request's limit is. Default 1,000. */
+  readonly pageMessages: number;
+  /** Bytes of one page of `fetch` or `next`; one larger message is a page of its own. Default 1 MiB. */
+  readonly pageBytes: number;
+  /** Messages one log keeps in memory for its live subscribers; the oldest leave, slower ones read the store. Default 4,096. */
+  readonly recentMessagesPerLog: number;
+  /** The same in bytes. Default 4 MiB. */
+  readonly recentBytesPerLog: number;
+  /** The same in bytes over all logs. Default 64 MiB. */
+  readonly recentBytes: number;
+}
+
+const MIB = 1 << 20;
+
+/** The defaults named above. */
+export const DEFAULT_BUS_LIMITS: BusLimits = {
+  messageBytes: 4 * MIB - (16 << 10),
+  headerBytes: 64 << 10,
+  pendingBytes: 64 * MIB,
+  pageMessages: 1_000,
+  pageBytes: 1 * MIB,
+  recentMessagesPerLog: 4_096,
+  recentBytesPerLog: 4 * MIB,
+  recentBytes: 64 * MIB,
+};
+
+/** What a message costs beyond its payload and headers, so that the bounds in bytes hold for empty ones too. */
+export const MESSAGE_OVERHEAD_BYTES = 256;
+
+/** A topic, queue, message id or part of a node's name, in UTF-8. Longer is rejected with invalid_argument. */
+export const NAME_BYTES = 1_024;
+
+/** What a limit or page size of 0 stands for. */
+export const DEFAULT_FETCH_LIMIT = 100;
+
+/** A larger limit or page size is served as this. */
+export const MAX_FETCH_LIMIT = 10_000;

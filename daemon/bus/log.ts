@@ -1,0 +1,114 @@
+import type { NodeName, Store } from "../store/store.ts";
+import { BusError, toBusError } from "./error.ts";
+import type { BusLimits } from "./limits.ts";
+import { Message } from "./message.ts";
+import { type RecentBudget, RecentMessages } from "./recent_messages.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** One topic of one origin: its head, and who follows it live. */
+export class Log {
+  readonly topic: string;
+  readonly origin: NodeName;
+  readonly #store: Store;
+  readonly #recent: RecentMessages;
+  readonly #subscriptions = new Set<Subscription>();
+  #head: number;
+  /** How often a range was deleted. */
+  #deletions = 0;
+
+  constructor(
+    topic: string,
+    origin: NodeName,
+    head: number,
+    store: Store,
+    budget: RecentBudget,
+    limits: BusLimits,
+  ) {
+    this.topic = topic;
+    this.origin = origin;
+    this.#head = head;
+    this.#store = store;
+    this.#recent = new RecentMessages(budget, limits);
+  }
+
+  /** The newest committed head; 0 when there is no message. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Whether anybody follows it live. */
+  get followed(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
+  /** The next committed message. Subscribers learn of it by {@link wake}. */
+  commit(message: Message): void {
+    this.#head = message.headId;
+    if (this.followed) this.#recent.push(message);
+  }
+
+  /** Hands what was committed to the subscribers that wait for it. */
+  wake(): void {
+    for (const subscription of this.#subscriptions) subscription.wake();
+  }
+
+  markDeleted(from: number, to: number): void {
+    this.#deletions++;
+    this.#recent.markDeleted(from, to);
+  }
+
+  /** Committed messages from a head on out of memory; undefined when they must be read from the store. */
+  recentPage(from: number, messages: number, bytes: number): Message[] | undefined {
+    return this.#recent.page(from, messages, bytes);
+  }
+
+  /** Committed messages from a head on out of the store, at least one; `from` is at most the head. */
+  async storedPage(from: number, messages: number, bytes: number): Promise<Message[]> {
+    const action = `read "${this.topic}"`;
+    for (;;) {
+      const deletions = this.#deletions;
+      const stored = await this.#store.read(this.topic, this.origin, from, { messages, bytes }).catch(
+        (error: unknown) => {
+          throw toBusError(action, error);
+        },
+      );
+      // A range was deleted while this page was on its way: what it holds may have been erased since.
+      if (deletions !== this.#deletions) continue;
+      const page: Message[] = [];
+      for (const message of stored) {
+        const { headId, sequence, id, createdAtMs, payload, headers, deleted } = message;
+        // The store may be ahead of us by a commit whose answer is still on its way.
+        if (headId > this.#head) break;
+        page.push(
+          new Message(
+            this.topic,
+            this.origin,
+            headId,
+            sequence,
+            id,
+            createdAtMs,
+            payload,
+            headers,
+            deleted,
+          ),
+        );
+      }
+      if (page[0]?.headId === from) return page;
+      throw new BusError("internal", `Cannot ${action}: the store lost head ${from}`);
+    }
+  }
+
+  join(subscription: Subscription): void {
+    this.#subscriptions.add(subscription);
+  }
+
+  leave(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    if (!this.followed) this.#recent.clear();
+  }
+
+  /** Ends every subscription because the bus closes. */
+  disconnect(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.disconnect();
+  }
+}

@@ -1,0 +1,57 @@
+import type { NodeName } from "../store/store.ts";
+
+/** A node in a request: absent or with three empty parts it means the local node (except as a FIFO target). */
+export type RequestNode = NodeName | undefined;
+
+/** See `Bus.publish`. */
+export interface PublishRequest {
+  readonly topic: string;
+  readonly origin?: RequestNode;
+  /** Belongs to the bus from here on: the caller never changes it again. */
+  readonly payload: Uint8Array;
+  /** Encoded as in `headers.ts`; belongs to the bus from here on. */
+  readonly headers: Uint8Array;
+}
+
+/** See `Bus.fetch`. */
+export interface FetchRequest {
+  readonly topic: string;
+  readonly origin?: RequestNode;
+  /** 0 means 1. */
+  readonly fromHeadId: number;
+  /** How many messages at most; 0 means 100; more than 10,000 is served as 10,000. */
+  readonly limit: number;
+}
+
+/** See `Bus.subscribe`. */
+export interface SubscribeRequest {
+  readonly topic: string;
+  readonly origin?: RequestNode;
+  /** 0 means 1. May lie beyond the newest message. */
+  readonly fromHeadId: number;
+  /** How many messages `next` returns at most; 0 means 100; more than 10,000 is served as 10,000. */
+  readonly pageSize: number;
+}
+
+/** See `Bus.deleteRange`. */
+export interface DeleteRangeRequest {
+  readonly topic: string;
+  readonly origin?: RequestNode;
+  /** 0 means 1. */
+  readonly fromHeadId: number;
+  /** Inclusive; a value beyond the newest message means the newest message. */
+  readonly toHeadId: number;
+}
+
+/** See `Bus.enqueueFifo`. */
+export interface EnqueueFifoRequest {
+  readonly queue: string;
+  readonly topic: string;
+  /** Absent: the local node. */
+  readonly source?: RequestNode;
+  /** Required; three empty parts mean the local node. */
+  readonly target: NodeName | undefined;
+  readonly payload: Uint8Array;
+  /** Encoded as in `headers.ts`. */
+  readonly headers: Uint8Array;
+}

@@ -1,0 +1,45 @@
+import type { NodeName, Store } from "../store/store.ts";
+import { Bus } from "./bus.ts";
+import { BusError, type BusErrorCode } from "./error.ts";
+import type { BusLimits } from "./limits.ts";
+import type { Message } from "./message.ts";
+
+export const LOCAL: NodeName = { tenantId: "tenant", blName: "line", deviceId: "local" };
+export const OTHER: NodeName = { tenantId: "tenant", blName: "line", deviceId: "other" };
+export const NO_BYTES = new Uint8Array();
+
+/** Numbers from 0 to below `end` that follow from the seed (xorshift32). */
+export function seededRandom(seed: number): (end: number) => number {
+  let state = seed | 1;
+  return (end) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % end;
+  };
+}
+
+/** A bus of the node LOCAL with a clock that stands still and bytes from a seed. */
+export function openTestBus(store: Store, limits: Partial<BusLimits> = {}): Promise<Bus> {
+  const random = seededRandom(7);
+  return Bus.open({
+    store,
+    node: LOCAL,
+    clock: () => 1_700_000_000_000.5,
+    random: (into) => into.forEach((_, at) => into[at] = random(256)),
+    limits,
+  });
+}
+
+export function publishText(bus: Bus, topic: string, text: string): Promise<Message> {
+  return bus.publish({ topic, payload: new TextEncoder().encode(text), headers: NO_BYTES });
+}
+
+export function textOf(message: Message): string {
+  return new TextDecoder().decode(message.payload);
+}
+
+/** For assert.rejects and assert.throws. */
+export function isBusError(code: BusErrorCode, field?: string): (error: unknown) => boolean {
+  return (error) => error instanceof BusError && error.code === code && error.field === field;
+}

@@ -1,0 +1,356 @@
+import assert from "node:assert/strict";
+import { type NewFifoMessage, type NewMessage, type NodeName, type Store, StoreError } from "./store.ts";
+
+/** How the contract suite gets at one kind of store. */
+export interface StoreUnderTest {
+  /** Names the kind in the names of the tests. */
+  readonly name: string;
+  /** A new, empty store. The suite closes it. */
+  open(): Promise<Store>;
+}
+
+export const NODE_A: NodeName = { tenantId: "tenant", blName: "line", deviceId: "a" };
+export const NODE_B: NodeName = { tenantId: "tenant", blName: "line", deviceId: "b" };
+
+const NO_BYTES = new Uint8Array();
+const PLENTY = { messages: 100_000, bytes: 1 << 30 };
+
+/** A message whose payload and id follow from `text`. */
+export function testMessage(topic: string, text: string, origin: NodeName = NODE_A): NewMessage {
+  const payload = new TextEncoder().encode(text);
+  return { topic, origin, id: `id-${text}`, createdAtMs: 1_700_000_000_000, payload, headers: NO_BYTES };
+}
+
+function testFifoMessage(queue: string, id: string): NewFifoMessage {
+  const payload = new TextEncoder().encode(`payload of ${id}`);
+  const headers = Uint8Array.of(1, 2, 3);
+  return {
+    queue,
+    id,
+    topic: "t",
+    source: NODE_A,
+    target: NODE_B,
+    payload,
+    headers,
+    createdAtMs: 1_700_000_000_000,
+  };
+}
+
+/** Every message of a log, page by page. */
+async function readAll(store: Store, topic: string, origin = NODE_A, limits = PLENTY) {
+  const all = [];
+  for (let from = 1;;) {
+    const page = await store.read(topic, origin, from, limits);
+    if (page.length === 0) return all;
+    all.push(...page);
+    from += page.length;
+  }
+}
+
+async function texts(store: Store, topic: string, origin = NODE_A, limits = PLENTY): Promise<string[]> {
+  return (await readAll(store, topic, origin, limits)).map(({ payload }) =>
+    new TextDecoder().decode(payload)
+  );
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof StoreError && error.code === code;
+}
+
+/** Registers the tests that every store must pass. */
+export function testStoreContract({ name, open }: StoreUnderTest): void {
+  const test = (criterion: string, run: (store: Store) => Promise<void>) =>
+    Deno.test(`${name} store: ${criterion}`, async () => {
+      const store = await open();
+      try {
+        await run(store);
+      } finally {
+        await store.close();
+      }
+    });
+
+  test("append assigns heads per topic and origin and sequences over all", async (store) => {
+    const placed = await store.append([
+      testMessage("t", "1"),
+      testMessage("u", "2"),
+      testMessage("t", "3", NODE_B),
+      testMessage("t", "4"),
+    ]);
+    assert.deepEqual(placed, [
+      { headId: 1, sequence: 1 },
+      { headId: 1, sequence: 2 },
+      { headId: 1, sequence: 3 },
+      { headId: 2, sequence: 4 },
+    ]);
+    assert.deepEqual(await store.append([testMessage("t", "5")]), [{ headId: 3, sequence: 5 }]);
+    assert.deepEqual(await store.append([]), []);
+  });
+
+  test("append keeps every field", async (store) => {
+    const time = 0x018f_0000_1234;
+    const ids = [
+      "018f0000-1234-7abc-8def-0123456789ab", // UUIDv7 of that time
+      "018f0000-1235-7abc-8def-0123456789ab", // of another time
+      "018f0000-1234-4abc-8def-0123456789ab", // another version
+      "018F0000-1234-7ABC-8DEF-0123456789AB", // not canonical
+      "018f0000-1234-7abc-8def-0123456789ag",
+      "018f0000-1234-7abc-8def-0123456789aé",
+      "any text ✓",
+    ];
+    const messages = ids.map((id, at) => ({
+      topic: "tópic/\u{1f680}",
+      origin: { tenantId: "a/b", blName: "c", deviceId: "ü" },
+      id,
+      createdAtMs: time,
+      payload: Uint8Array.of(0, 1, 255).subarray(0, at % 4),
+      headers: Uint8Array.of(9, 8).subarray(0, at % 3),
+    }));
+    await store.append(messages);
+    const stored = await readAll(store, "tópic/\u{1f680}", { tenantId: "a/b", blName: "c", deviceId: "ü" });
+    assert.deepEqual(
+      stored.map(({ id, createdAtMs, payload, headers, deleted }) => ({
+        id,
+        createdAtMs,
+        payload: [...payload],
+        headers: [...headers],
+        deleted,
+      })),
+      messages.map(({ id, createdAtMs, payload, headers }) => ({
+        id,
+        createdAtMs,
+        payload: [...payload],
+        headers: [...headers],
+        deleted: false,
+      })),
+    );
+  });
+
+  test("logs whose names differ only in where a part ends are different logs", async (store) => {
+    const one = { tenantId: "a", blName: "b/c", deviceId: "d" };
+    const two = { tenantId: "a/b", blName: "c", deviceId: "d" };
+    const three = { tenantId: "a", blName: "b", deviceId: "c/d" };
+    await store.append([one, two, three].map((origin, at) => testMessage("t", String(at), origin)));
+    assert.deepEqual(await texts(store, "t", one), ["0"]);
+    assert.deepEqual(await texts(store, "t", two), ["1"]);
+    assert.deepEqual(await texts(store, "t", three), ["2"]);
+  });
+
+  test("overlapping appends apply in call order without gaps", async (store) => {
+    const calls = [];
+    for (let i = 0; i < 500; i++) {
+      calls.push(store.append([testMessage("t", `${i}a`), testMessage(`u${i % 7}`, `${i}b`)]));
+    }
+    const sequences = (await Promise.all(calls)).flat().map(({ sequence }) => sequence);
+    assert.deepEqual(sequences, Array.from({ length: 1000 }, (_, at) => at + 1));
+    assert.deepEqual(await texts(store, "t"), Array.from({ length: 500 }, (_, at) => `${at}a`));
+  });
+
+  test("a read sees the writes called before it", async (store) => {
+    void store.append([testMessage("t", "1")]);
+    void store.append([testMessage("t", "2")]);
+    assert.deepEqual(await texts(store, "t"), ["1", "2"]);
+  });
+
+  test("a read sees the writes called before it when they are too many for one commit", async (store) => {
+    for (let i = 0; i < 20; i++) {
+      void store.append(Array.from({ length: 500 }, (_, at) => testMessage("t", `${i * 500 + at}`)));
+    }
+    assert.deepEqual((await store.heads()).map(({ headId }) => headId), [10_000]);
+  });
+
+  test("read from every position returns the rest, however logs interleave", async (store) => {
+    // Long runs, runs of one, and runs that go on over calls and commits.
+    const pattern = "aaaaabababbbbbacacacaaaaaaaccccbcbcbabcabcaaaa";
+    const expected = new Map<string, string[]>();
+    for (let at = 0; at < pattern.length;) {
+      const batch = [...pattern.slice(at, at + 1 + at % 5)].map((topic, i) =>
+        testMessage(topic, `${at + i}`)
+      );
+      for (const { topic, id } of batch) expected.set(topic, [...expected.get(topic) ?? [], id]);
+      await store.append(batch);
+      at += batch.length;
+    }
+    for (const [topic, ids] of expected) {
+      for (let from = 1; from <= ids.length + 2; from++) {
+        for (const messages of [1, 2, 3, 1000]) {
+          const page = await store.read(topic, NODE_A, from, { messages, bytes: 1 << 20 });
+          assert.deepEqual(page.map(({ id }) => id), ids.slice(from - 1, from - 1 + messages));
+          assert.deepEqual(page.map(({ headId }) => headId), page.map((_, at) => from + at));
+        }
+      }
+    }
+  });
+
+  test("read stops at the limit of bytes, and returns one message that is larger alone", async (store) => {
+    const sizes = [10, 10, 100, 10, 10, 10];
+    await store.append(sizes.map((size, at) => ({
+      ...testMessage("t", `${at}`),
+      payload: new Uint8Array(size - 3),
+      headers: new Uint8Array(3),
+    })));
+    const pages = [];
+    for (let from = 1; from <= sizes.length;) {
+      const page = await store.read("t", NODE_A, from, { messages: 10, bytes: 20 });
+      pages.push(page.length);
+      from += page.length;
+    }
+    assert.deepEqual(pages, [2, 1, 2, 1]);
+  });
+
+  test("read of an unknown log or beyond the head is empty", async (store) => {
+    await store.append([testMessage("t", "1")]);
+    assert.deepEqual(await store.read("u", NODE_A, 1, PLENTY), []);
+    assert.deepEqual(await store.read("t", NODE_B, 1, PLENTY), []);
+    assert.deepEqual(await store.read("t", NODE_A, 2, PLENTY), []);
+  });
+
+  test("messages of 4 MiB come back as they were, several at once", async (store) => {
+    const payloads = [0, 1, 2].map((seed) => {
+      const payload = new Uint8Array(4 << 20);
+      for (let i = 0; i < payload.length; i++) payload[i] = (i * 31 + seed + (i >> 13)) & 0xff;
+      return payload;
+    });
+    await Promise.all(payloads.map((payload) => store.append([{ ...testMessage("t", "big"), payload }])));
+    const stored = await readAll(store, "t");
+    assert.equal(stored.length, 3);
+    stored.forEach(({ payload }, at) => assert.ok(sameBytes(payload, payloads[at] ?? NO_BYTES)));
+  });
+
+  test("heads lists thousands of logs", async (store) => {
+    const topics = Array.from({ length: 3000 }, (_, at) => `topic ${at}`);
+    await store.append(topics.map((topic) => testMessage(topic, "1")));
+    await store.append(topics.slice(0, 10).map((topic) => testMessage(topic, "2")));
+    const heads = new Map((await store.heads()).map(({ topic, headId }) => [topic, headId]));
+    assert.equal(heads.size, 3000);
+    topics.forEach((topic, at) => assert.equal(heads.get(topic), at < 10 ? 2 : 1));
+    assert.deepEqual(await texts(store, "topic 2999"), ["1"]);
+  });
+
+  test("deleteRange empties the messages in place, counts the newly marked, appends the marker", async (store) => {
+    const message = (text: string) => ({ ...testMessage("t", text), headers: Uint8Array.of(1) });
+    await store.append(["1", "2"].map(message));
+    await store.append([testMessage("u", "x")]);
+    await store.append(["3", "4", "5"].map(message));
+    assert.deepEqual(await store.deleteRange("t", NODE_A, 2, 3, testMessage("deletes", "m1")), {
+      deletedCount: 2,
+      marker: { headId: 1, sequence: 7 },
+    });
+    assert.deepEqual(await store.deleteRange("t", NODE_A, 1, 4, testMessage("deletes", "m2")), {
+      deletedCount: 2,
+      marker: { headId: 2, sequence: 8 },
+    });
+    const stored = await readAll(store, "t");
+    assert.deepEqual(stored.map(({ deleted }) => deleted), [true, true, true, true, false]);
+    assert.deepEqual(stored.map(({ id }) => id), ["id-1", "id-2", "id-3", "id-4", "id-5"]);
+    assert.deepEqual(stored.map(({ payload }) => payload.length), [0, 0, 0, 0, 1]);
+    assert.deepEqual(stored.map(({ headers }) => headers.length), [0, 0, 0, 0, 1]);
+    assert.deepEqual(await texts(store, "u"), ["x"]);
+    assert.deepEqual(await texts(store, "deletes"), ["m1", "m2"]);
+    assert.deepEqual(await store.append([message("6")]), [{ headId: 6, sequence: 9 }]);
+  });
+
+  test("deleteRange of what is not there fails alone and leaves its neighbours", async (store) => {
+    await store.append([testMessage("t", "1"), testMessage("t", "2")]);
+    const marker = testMessage("deletes", "m");
+    const before = store.append([testMessage("t", "3")]);
+    const failing = ([[0, 1], [1, 4], [3, 2]] as const).map(([from, to]) =>
+      store.deleteRange("t", NODE_A, from, to, marker)
+    );
+    failing.push(store.deleteRange("unknown", NODE_A, 1, 1, marker));
+    const after = store.append([testMessage("t", "4")]);
+    const deletion = store.deleteRange("t", NODE_A, 4, 4, marker);
+    for (const call of failing) await assert.rejects(call, hasCode("conflict"));
+    assert.deepEqual(await before, [{ headId: 3, sequence: 3 }]);
+    assert.deepEqual(await after, [{ headId: 4, sequence: 4 }]);
+    assert.deepEqual(await deletion, { deletedCount: 1, marker: { headId: 1, sequence: 5 } });
+    assert.deepEqual(await texts(store, "t"), ["1", "2", "3", ""]);
+  });
+
+  test("a queue is first in, first out, and numbers its messages without reuse", async (store) => {
+    assert.equal(await store.peekFifo("q"), undefined);
+    const ids = ["018f0000-1234-7abc-8def-0123456789ab", "second", "third"];
+    const sequences = await Promise.all(ids.map((id) => store.enqueueFifo(testFifoMessage("q", id))));
+    assert.deepEqual(sequences, [1, 2, 3]);
+    assert.equal(await store.enqueueFifo(testFifoMessage("other", "x")), 1);
+    for (const [at, id] of ids.entries()) {
+      const front = await store.peekFifo("q");
+      assert.deepEqual(
+        front && { ...front, payload: [...front.payload], headers: [...front.headers] },
+        {
+          ...testFifoMessage("q", id),
+          payload: [...new TextEncoder().encode(`payload of ${id}`)],
+          headers: [1, 2, 3],
+          sequence: at + 1,
+          attempts: 0,
+        },
+      );
+      assert.equal(await store.ackFifo("q", id), true);
+    }
+    assert.equal(await store.peekFifo("q"), undefined);
+    assert.equal(await store.enqueueFifo(testFifoMessage("q", "fourth")), 4);
+    assert.equal((await store.peekFifo("other"))?.id, "x");
+  });
+
+  test("ackFifo and rejectFifo act on the front message only", async (store) => {
+    assert.equal(await store.ackFifo("q", "a"), false);
+    assert.equal(await store.rejectFifo("q", "a"), false);
+    await store.enqueueFifo(testFifoMessage("q", "a"));
+    await store.enqueueFifo(testFifoMessage("q", "b"));
+    assert.equal(await store.ackFifo("q", "b"), false);
+    assert.equal(await store.rejectFifo("q", "b"), false);
+    assert.equal((await store.peekFifo("q"))?.attempts, 0);
+    assert.equal(await store.rejectFifo("q", "a"), true);
+    assert.equal(await store.rejectFifo("q", "a"), true);
+    assert.deepEqual([(await store.peekFifo("q"))?.id, (await store.peekFifo("q"))?.attempts], ["a", 2]);
+    assert.equal(await store.ackFifo("q", "a"), true);
+    assert.equal(await store.ackFifo("q", "a"), false);
+    assert.deepEqual([(await store.peekFifo("q"))?.id, (await store.peekFifo("q"))?.attempts], ["b", 0]);
+  });
+
+  test("recordPeerSyncState inserts and replaces by peer, topic and origin", async (store) => {
+    const state = {
+      peer: "b",
+      topic: "t",
+      origin: NODE_B,
+      localHead: 1,
+      remoteHead: 2,
+      lastSyncedHead: 3,
+      lastAttemptAtMs: 1_700_000_000_004,
+      lastSuccessAtMs: 1_700_000_000_005,
+      consecutiveFailures: 6,
+      lastError: "größer",
+    };
+    await store.recordPeerSyncState(state);
+    await store.recordPeerSyncState({ ...state, origin: NODE_A });
+    await store.recordPeerSyncState({ ...state, peer: "a" });
+    await store.recordPeerSyncState({ ...state, localHead: 9, lastError: "" });
+    assert.deepEqual(await store.peerSyncStates(), [
+      { ...state, peer: "a" },
+      { ...state, origin: NODE_A },
+      { ...state, localHead: 9, lastError: "" },
+    ]);
+  });
+
+  test("check settles while the store works", async (store) => {
+    await store.check();
+  });
+
+  test("close lets pending calls settle and refuses later ones", async (store) => {
+    const appended = store.append([testMessage("t", "1")]);
+    const read = store.read("t", NODE_A, 1, PLENTY);
+    const closed = store.close();
+    const late = store.append([testMessage("t", "2")]);
+    await assert.rejects(late, hasCode("closed"));
+    await assert.rejects(store.check(), hasCode("closed"));
+    await closed;
+    await store.close();
+    assert.deepEqual(await appended, [{ headId: 1, sequence: 1 }]);
+    assert.equal((await read).length, 1);
+    await assert.rejects(store.heads(), hasCode("closed"));
+  });
+}
+
+/** Much faster than deepEqual for megabytes. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

@@ -1,0 +1,227 @@
+import { StoreError, type StoreErrorCode } from "../error.ts";
+import type { Appended, Deletion, FifoMessage, LogHead, PeerSyncState, StoredMessage } from "../store.ts";
+import type { ByteReader } from "./byte_reader.ts";
+import type { ByteWriter } from "./byte_writer.ts";
+import type { FifoRow } from "./fifo_tables.ts";
+import type { MessageRow } from "./log_tables.ts";
+import type { LogTail } from "./log_tail.ts";
+import { idText, readId, writeStoredId } from "./message_id.ts";
+import { readNode, readPeerSyncState, writeNode, writePeerSyncState } from "./request.ts";
+
+/** Writes what a call settles with; the function beside it reads that. */
+export type AnswerBody = (to: ByteWriter) => void;
+
+/** Reads what an AnswerBody wrote. */
+export type AnswerReader<T> = (from: ByteReader) => T;
+
+/** What the store thread did since it was opened. */
+export interface StoreStats {
+  /** Transactions that became durable. */
+  readonly commits: number;
+  /** Write calls that they held. */
+  readonly calls: number;
+}
+
+const OK = 0;
+const FAILED = 1;
+
+// Flags of a message in a page.
+const IS_UUID = 1;
+const IS_DELETED = 2;
+
+const CODES: readonly StoreErrorCode[] = [
+  "not_writable",
+  "not_a_database",
+  "newer_schema",
+  "locked",
+  "too_old_sqlite",
+  "full",
+  "broken",
+  "closed",
+  "conflict",
+];
+
+export function writeAnswer(to: ByteWriter, call: number, body: AnswerBody): void {
+  to.beginFrame();
+  to.u8(OK);
+  to.u32(call);
+  body(to);
+  to.endFrame();
+}
+
+export function writeFailure(to: ByteWriter, call: number, error: StoreError): void {
+  to.beginFrame();
+  to.u8(FAILED);
+  to.u32(call);
+  to.u8(CODES.indexOf(error.code));
+  to.text(error.message);
+  to.endFrame();
+}
+
+/** The call that is answered, and the error if it failed; the body follows otherwise. */
+export function readAnswer(from: ByteReader): { call: number; error: StoreError | undefined } {
+  const status = from.u8();
+  const call = from.u32();
+  if (status === OK) return { call, error: undefined };
+  const code = CODES[from.u8()] ?? "broken";
+  return { call, error: new StoreError(code, from.text()) };
+}
+
+export const nothing: AnswerBody = () => {};
+
+export function readNothing(): void {}
+
+export function appended(results: readonly Appended[]): AnswerBody {
+  return (to) => {
+    to.u32(results.length);
+    for (const { headId, sequence } of results) {
+      to.f64(headId);
+      to.f64(sequence);
+    }
+  };
+}
+
+export function readAppended(from: ByteReader): Appended[] {
+  return readMany(from, () => ({ headId: from.f64(), sequence: from.f64() }));
+}
+
+export function deletion({ deletedCount, marker }: Deletion): AnswerBody {
+  return (to) => {
+    to.f64(deletedCount);
+    to.f64(marker.headId);
+    to.f64(marker.sequence);
+  };
+}
+
+export function readDeletion(from: ByteReader): Deletion {
+  return { deletedCount: from.f64(), marker: { headId: from.f64(), sequence: from.f64() } };
+}
+
+export function page(rows: readonly MessageRow[]): AnswerBody {
+  return (to) => {
+    to.u32(rows.length);
+    for (const row of rows) {
+      to.f64(row.head);
+      to.f64(row.sequence);
+      to.f64(row.createdAtMs);
+      to.u8((row.idKind === "uuid" ? IS_UUID : 0) | (row.payloadBytes === undefined ? IS_DELETED : 0));
+      const payloadBytes = row.payloadBytes ?? 0;
+      to.u32(row.idBytes);
+      to.u32(payloadBytes);
+      to.u32(row.content.length - row.idBytes - payloadBytes);
+      to.raw(row.content);
+    }
+  };
+}
+
+export function readPage(from: ByteReader): StoredMessage[] {
+  return readMany(from, () => {
+    const headId = from.f64();
+    const sequence = from.f64();
+    const createdAtMs = from.f64();
+    const flags = from.u8();
+    const [idBytes, payloadBytes, headerBytes] = [from.u32(), from.u32(), from.u32()];
+    return {
+      headId,
+      sequence,
+      createdAtMs,
+      deleted: (flags & IS_DELETED) !== 0,
+      id: idText((flags & IS_UUID) !== 0 ? "uuid" : "text", from.raw(idBytes)),
+      payload: from.raw(payloadBytes),
+      headers: from.raw(headerBytes),
+    };
+  });
+}
+
+export function heads(tails: Iterable<LogTail>): AnswerBody {
+  const all = [...tails];
+  return (to) => {
+    to.u32(all.length);
+    for (const { topic, origin, head } of all) {
+      to.text(topic);
+      writeNode(to, origin);
+      to.f64(head);
+    }
+  };
+}
+
+export function readHeads(from: ByteReader): LogHead[] {
+  return readMany(from, () => ({ topic: from.text(), origin: readNode(from), headId: from.f64() }));
+}
+
+export function sequence(value: number): AnswerBody {
+  return (to) => to.f64(value);
+}
+
+export function readSequence(from: ByteReader): number {
+  return from.f64();
+}
+
+export function accepted(value: boolean): AnswerBody {
+  return (to) => to.u8(value ? 1 : 0);
+}
+
+export function readAccepted(from: ByteReader): boolean {
+  return from.u8() === 1;
+}
+
+export function front(row: FifoRow | undefined): AnswerBody {
+  return (to) => {
+    to.u8(row === undefined ? 0 : 1);
+    if (row === undefined) return;
+    to.text(row.queue);
+    writeStoredId(to, row.id);
+    to.text(row.topic);
+    writeNode(to, row.source);
+    writeNode(to, row.target);
+    to.bytes(row.payload);
+    to.bytes(row.headers);
+    to.f64(row.createdAtMs);
+    to.f64(row.sequence);
+    to.f64(row.attempts);
+  };
+}
+
+export function readFront(from: ByteReader): FifoMessage | undefined {
+  if (from.u8() === 0) return undefined;
+  return {
+    queue: from.text(),
+    id: readId(from),
+    topic: from.text(),
+    source: readNode(from),
+    target: readNode(from),
+    payload: from.bytes(),
+    headers: from.bytes(),
+    createdAtMs: from.f64(),
+    sequence: from.f64(),
+    attempts: from.f64(),
+  };
+}
+
+export function peerSyncStates(states: readonly PeerSyncState[]): AnswerBody {
+  return (to) => {
+    to.u32(states.length);
+    for (const state of states) writePeerSyncState(to, state);
+  };
+}
+
+export function readPeerSyncStates(from: ByteReader): PeerSyncState[] {
+  return readMany(from, () => readPeerSyncState(from));
+}
+
+export function stats(value: StoreStats): AnswerBody {
+  return (to) => {
+    to.f64(value.commits);
+    to.f64(value.calls);
+  };
+}
+
+export function readStats(from: ByteReader): StoreStats {
+  return { commits: from.f64(), calls: from.f64() };
+}
+
+function readMany<T>(from: ByteReader, readOne: () => T): T[] {
+  const many: T[] = [];
+  for (let left = from.u32(); left > 0; left--) many.push(readOne());
+  return many;
+}

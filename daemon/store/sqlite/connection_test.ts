@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { StoreError, type StoreErrorCode } from "../error.ts";
+import { Connection, requireSqlite } from "./connection.ts";
+import { TestFolder } from "./test_folder.ts";
+
+const folder = new TestFolder();
+
+function hasCode(code: StoreErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof StoreError && error.code === code;
+}
+
+/** As node:sqlite throws it. */
+function sqliteError(errcode: number): Error {
+  return Object.assign(new Error("from SQLite"), { code: "ERR_SQLITE_ERROR", errcode });
+}
+
+Deno.test("Connection.transaction accepts no write after one failed for another reason than space", () => {
+  const connection = new Connection({ path: folder.file("broken.sqlite"), durability: "full" });
+  const ioErrorFsync = 10 | (4 << 8);
+  assert.throws(() =>
+    connection.transaction(1, () => {
+      connection.db.exec("INSERT INTO logs VALUES (1, 't', 'a', 'b', 'c')");
+      throw sqliteError(ioErrorFsync);
+    }), hasCode("broken"));
+  assert.equal(connection.db.isTransaction, false);
+  assert.throws(() => connection.transaction(1, () => {}), hasCode("broken"));
+  assert.throws(() => connection.check(), hasCode("broken"));
+  assert.deepEqual(connection.db.prepare("SELECT * FROM logs").all(), []);
+  connection.close();
+});
+
+Deno.test("Connection.transaction goes on after a full disk", () => {
+  const connection = new Connection({ path: folder.file("full.sqlite"), durability: "full" });
+  const full = () => {
+    throw sqliteError(13);
+  };
+  assert.throws(() => connection.transaction(1, full), hasCode("full"));
+  connection.transaction(1, () => {});
+  connection.check();
+  connection.close();
+});
+
+Deno.test("Connection sets durability, erasure and exclusive use", () => {
+  for (const [durability, synchronous] of [["full", 2], ["normal", 1]] as const) {
+    const connection = new Connection({ path: folder.file(`${durability}.sqlite`), durability });
+    const pragma = (name: string) => connection.db.prepare(`PRAGMA ${name}`).get()?.[name];
+    assert.equal(pragma("synchronous"), synchronous);
+    assert.equal(pragma("secure_delete"), 1);
+    assert.equal(pragma("journal_mode"), "wal");
+    assert.equal(pragma("locking_mode"), "exclusive");
+    assert.deepEqual([...Deno.readDirSync(folder.path)].filter(({ name }) => name.endsWith("-shm")), []);
+    connection.close();
+  }
+});
+
+Deno.test("requireSqlite refuses versions below 3.51.3", () => {
+  for (const version of ["3.51.3", "3.51.10", "3.52.0", "4.0.0"]) requireSqlite(version);
+  for (const version of ["3.51.2", "3.9.9", "2.99.99"]) {
+    assert.throws(() => requireSqlite(version), hasCode("too_old_sqlite"));
+  }
+});

@@ -1,0 +1,27 @@
+/**
+ * One direction of the link between the event loop and the store thread, a power of two. It holds what arrives during
+ * one commit (hundreds of small publishes); larger frames pass in pieces, and the sender queues what does not fit.
+ */
+export const RING_BYTES = 1 << 20;
+
+/** Requests the store thread takes from the link before it works on them; the rest waits in the link. */
+export const INTAKE_BYTES = 16 << 20;
+
+/** A commit takes no further call beyond this many messages; one larger call is still one commit. */
+export const COMMIT_MESSAGES = 4_096;
+
+/** The same in payload and header bytes, so that one commit does not keep the others waiting for long. */
+export const COMMIT_BYTES = 8 << 20;
+
+/** Page bytes answered between two commits while writes are waiting; then the writes have their turn. */
+export const READ_TURN_BYTES = 4 << 20;
+
+/**
+ * The write-ahead log is copied into the database when about this much was written. From 1 to 16 MiB no difference stood
+ * out of the noise. A small one is soon written in place again instead of growing, and it bounds the work of opening
+ * after a crash.
+ */
+export const CHECKPOINT_BYTES = 4 << 20;
+
+/** A log that grew beyond this (by one huge commit) is cut to it after its checkpoint. */
+export const WAL_BYTES_KEPT = 4 * CHECKPOINT_BYTES;

@@ -1,0 +1,124 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../error.ts";
+
+/** "mbus" in the file's header: says that the file is ours. */
+export const APPLICATION_ID = 0x6d627573;
+
+/**
+ * What each schema version adds; the version is the position, counted from 1. Never edited after a release.
+ *
+ * `messages` is the node's log of logs: a row per message in the order of arrival, and no second index. `runs` says
+ * which stretches of it belong to one log in a row, so that a log that is written alone costs one row per run instead
+ * of an index entry per message. A payload that is NULL was deleted (an empty one is an empty blob): this spares a
+ * column. `created_at_ms` is NULL where the id is a UUIDv7 with the same time.
+ */
+export const MIGRATIONS: readonly (readonly string[])[] = [[
+  `CREATE TABLE logs (
+    log INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    tenant_id TEXT NOT NULL,
+    bl_name TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    UNIQUE (topic, tenant_id, bl_name, device_id)
+  )`,
+  `CREATE TABLE messages (
+    sequence INTEGER PRIMARY KEY,
+    log INTEGER NOT NULL,
+    head INTEGER NOT NULL,
+    id ANY NOT NULL,
+    created_at_ms INTEGER,
+    payload BLOB,
+    headers BLOB
+  ) STRICT`,
+  `CREATE TABLE runs (
+    log INTEGER NOT NULL,
+    first_head INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (log, first_head)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE deletes (
+    log INTEGER NOT NULL,
+    from_head INTEGER NOT NULL,
+    to_head INTEGER NOT NULL,
+    PRIMARY KEY (log, from_head, to_head)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE queues (
+    queue INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    last_sequence INTEGER NOT NULL
+  )`,
+  `CREATE TABLE fifo (
+    queue INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    id ANY NOT NULL,
+    topic TEXT NOT NULL,
+    source_tenant_id TEXT NOT NULL,
+    source_bl_name TEXT NOT NULL,
+    source_device_id TEXT NOT NULL,
+    target_tenant_id TEXT NOT NULL,
+    target_bl_name TEXT NOT NULL,
+    target_device_id TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    headers BLOB,
+    PRIMARY KEY (queue, sequence)
+  ) STRICT`,
+  `CREATE TABLE peer_sync_states (
+    peer TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    tenant_id TEXT NOT NULL,
+    bl_name TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    local_head INTEGER NOT NULL,
+    remote_head INTEGER NOT NULL,
+    last_synced_head INTEGER NOT NULL,
+    last_attempt_at_ms INTEGER NOT NULL,
+    last_success_at_ms INTEGER NOT NULL,
+    consecutive_failures INTEGER NOT NULL,
+    last_error TEXT NOT NULL,
+    PRIMARY KEY (peer, topic, tenant_id, bl_name, device_id)
+  ) WITHOUT ROWID`,
+]];
+
+/**
+ * Brings the open database to the newest version in one transaction, and says whether anything had to be done. The
+ * caller holds the lock that keeps other processes out, since two could have found the same empty file.
+ */
+export function migrate(
+  db: DatabaseSync,
+  path: string,
+  migrations: readonly (readonly string[])[] = MIGRATIONS,
+): boolean {
+  const version = readPragma(db, "user_version");
+  if (version > migrations.length) throw newerSchema(path, version, migrations.length);
+  if (version === migrations.length) return false;
+  const statements = [
+    "BEGIN EXCLUSIVE",
+    ...migrations.slice(version).flat(),
+    `PRAGMA application_id = ${APPLICATION_ID}`,
+    `PRAGMA user_version = ${migrations.length}`,
+    "COMMIT",
+  ];
+  try {
+    // Prepared one by one, because an error of `exec` does not carry SQLite's code.
+    for (const statement of statements) db.prepare(statement).all();
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+  return true;
+}
+
+export function newerSchema(path: string, version: number, known: number): StoreError {
+  return new StoreError(
+    "newer_schema",
+    `Cannot open "${path}": its schema version is ${version}, this msgbusd knows ${known}; start a newer msgbusd`,
+  );
+}
+
+function readPragma(db: DatabaseSync, name: string): number {
+  const value = db.prepare(`PRAGMA ${name}`).get()?.[name];
+  return typeof value === "number" ? value : 0;
+}

@@ -1,0 +1,151 @@
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { closedError, StoreError } from "../error.ts";
+import type {
+  Appended,
+  Deletion,
+  FifoMessage,
+  LogHead,
+  NewFifoMessage,
+  NewMessage,
+  NodeName,
+  PeerSyncState,
+  ReadLimits,
+  Store,
+  StoredMessage,
+} from "../store.ts";
+import * as answer from "./answer.ts";
+import type { Durability } from "./connection.ts";
+import { RequestWriter } from "./request.ts";
+import { lockedError } from "./connection.ts";
+import { StoreLink } from "./store_link.ts";
+
+export interface SqliteStoreOptions {
+  /** The file; it and its folder are created when absent. */
+  readonly path: string;
+  /** Default "full". */
+  readonly durability?: Durability;
+  /** For tests of a full disk: pages of 4,096 bytes the file may have. */
+  readonly maxPages?: number;
+}
+
+/** Real paths open in this process. SQLite's locks keep out other processes only. */
+const openPaths = new Set<string>();
+
+/** The store in one SQLite file, on a thread of its own. */
+export class SqliteStore implements Store {
+  readonly #link: StoreLink;
+  readonly #path: string;
+  readonly #requests = new RequestWriter();
+  #closing: Promise<void> | undefined;
+
+  private constructor(link: StoreLink, path: string) {
+    this.#link = link;
+    this.#path = path;
+  }
+
+  /**
+   * Fails with "not_writable", "not_a_database", "newer_schema", "locked", "too_old_sqlite", "full" or "broken";
+   * a file that is not ours is left untouched.
+   */
+  static async open({ path, durability = "full", maxPages }: SqliteStoreOptions): Promise<SqliteStore> {
+    const real = realPath(path);
+    if (openPaths.has(real)) throw lockedError(path);
+    openPaths.add(real);
+    try {
+      const limit = maxPages === undefined ? {} : { maxPages };
+      return new SqliteStore(await StoreLink.open({ path: real, durability, ...limit }), real);
+    } catch (error) {
+      openPaths.delete(real);
+      throw error;
+    }
+  }
+
+  append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
+    return this.#call((call) => this.#requests.append(call, batch), answer.readAppended);
+  }
+
+  read(topic: string, origin: NodeName, from: number, limits: ReadLimits): Promise<StoredMessage[]> {
+    return this.#call((call) => this.#requests.read(call, topic, origin, from, limits), answer.readPage);
+  }
+
+  heads(): Promise<readonly LogHead[]> {
+    return this.#call((call) => this.#requests.plain("heads", call), answer.readHeads);
+  }
+
+  deleteRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    marker: NewMessage,
+  ): Promise<Deletion> {
+    return this.#call(
+      (call) => this.#requests.deleteRange(call, topic, origin, from, to, marker),
+      answer.readDeletion,
+    );
+  }
+
+  enqueueFifo(message: NewFifoMessage): Promise<number> {
+    return this.#call((call) => this.#requests.enqueueFifo(call, message), answer.readSequence);
+  }
+
+  peekFifo(queue: string): Promise<FifoMessage | undefined> {
+    return this.#call((call) => this.#requests.peekFifo(call, queue), answer.readFront);
+  }
+
+  ackFifo(queue: string, id: string): Promise<boolean> {
+    return this.#call((call) => this.#requests.front("ackFifo", call, queue, id), answer.readAccepted);
+  }
+
+  rejectFifo(queue: string, id: string): Promise<boolean> {
+    return this.#call((call) => this.#requests.front("rejectFifo", call, queue, id), answer.readAccepted);
+  }
+
+  peerSyncStates(): Promise<readonly PeerSyncState[]> {
+    return this.#call((call) => this.#requests.plain("peerSyncStates", call), answer.readPeerSyncStates);
+  }
+
+  recordPeerSyncState(state: PeerSyncState): Promise<void> {
+    return this.#call((call) => this.#requests.recordPeerSyncState(call, state), answer.readNothing);
+  }
+
+  check(): Promise<void> {
+    return this.#call((call) => this.#requests.plain("check", call), answer.readNothing);
+  }
+
+  /** How well writes share commits. */
+  stats(): Promise<answer.StoreStats> {
+    return this.#call((call) => this.#requests.plain("stats", call), answer.readStats);
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      // The thread answers this one last, when everything called before it has settled.
+      await this.#link.call((call) => this.#requests.plain("close", call), answer.readNothing);
+    } catch (error) {
+      // A thread that died has already failed every pending call; what is left to do is the same.
+      if (!(error instanceof StoreError)) throw error;
+    } finally {
+      this.#link.end();
+      openPaths.delete(this.#path);
+    }
+  }
+
+  #call<T>(encode: (call: number) => Uint8Array, decode: answer.AnswerReader<T>): Promise<T> {
+    if (this.#closing !== undefined) return Promise.reject(closedError());
+    return this.#link.call(encode, decode);
+  }
+}
+
+/** The path without symbolic links, as far as it exists: one file must have one name here. */
+function realPath(path: string): string {
+  const absolute = resolve(path);
+  if (existsSync(absolute)) return realpathSync(absolute);
+  const folder = dirname(absolute);
+  return folder === absolute ? absolute : join(realPath(folder), basename(absolute));
+}

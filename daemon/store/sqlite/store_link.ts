@@ -1,0 +1,98 @@
+import { StoreError } from "../error.ts";
+import type { AnswerReader } from "./answer.ts";
+import { readAnswer, readNothing } from "./answer.ts";
+import { ByteReader } from "./byte_reader.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { FrameReader } from "./frame.ts";
+import { Outbox } from "./outbox.ts";
+import { PipeReader, PipeWriter, sharedPipeMemory } from "./shared_pipe.ts";
+import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
+
+interface PendingCall {
+  readonly answered: (body: ByteReader) => void;
+  readonly failed: (error: StoreError) => void;
+}
+
+/** Call numbers wrap here; by then the calls with the same number have long been answered. */
+const CALL_NUMBERS = 2 ** 32;
+
+/** The event loop's end of the store thread: sends calls through one pipe, settles them by answers from the other. */
+export class StoreLink {
+  readonly #worker: Worker;
+  readonly #outbox: Outbox;
+  readonly #pipe: PipeReader;
+  readonly #frames: FrameReader;
+  readonly #pending = new Map<number, PendingCall>();
+  #lastCall = OPEN_CALL;
+  #ended: StoreError | undefined;
+
+  private constructor(options: ConnectionOptions) {
+    const start: ThreadStart = { requests: sharedPipeMemory(), answers: sharedPipeMemory(), options };
+    this.#outbox = new Outbox(new PipeWriter(start.requests));
+    this.#pipe = new PipeReader(start.answers);
+    this.#frames = new FrameReader(this.#pipe);
+    // Spelled like this so that `deno compile` finds the module.
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "store" });
+    this.#worker.onerror = (event) => {
+      event.preventDefault(); // it must not end the daemon: the calls that wait say what happened
+      this.#crash(event.message);
+    };
+    this.#worker.postMessage(start);
+  }
+
+  /** Starts the thread and settles when it has opened the database; fails with its StoreError. */
+  static async open(options: ConnectionOptions): Promise<StoreLink> {
+    const link = new StoreLink(options);
+    const opened = new Promise<void>((resolve, reject) => {
+      link.#pending.set(OPEN_CALL, { answered: () => resolve(readNothing()), failed: reject });
+    });
+    void link.#receive(); // ends with the thread, and never fails
+    try {
+      await opened;
+    } catch (error) {
+      link.end();
+      throw error;
+    }
+    return link;
+  }
+
+  /** Sends a request; settles with what `decode` reads from its answer. */
+  call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>): Promise<T> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      const call = this.#lastCall = (this.#lastCall + 1) % CALL_NUMBERS;
+      this.#outbox.send(encode(call));
+      this.#pending.set(call, { answered: (body) => resolve(decode(body)), failed: reject });
+    });
+  }
+
+  /** Ends the thread. Nothing must be pending. */
+  end(): void {
+    this.#ended ??= new StoreError("closed", "Cannot use the store: its thread has ended; open it again");
+    this.#worker.terminate();
+  }
+
+  async #receive(): Promise<void> {
+    while (this.#ended === undefined) {
+      const frame = this.#frames.next();
+      if (frame === undefined) await this.#pipe.filled();
+      else this.#settle(frame);
+    }
+  }
+
+  #settle(frame: Uint8Array<ArrayBuffer>): void {
+    const body = new ByteReader(frame);
+    const { call, error } = readAnswer(body);
+    const pending = this.#pending.get(call);
+    this.#pending.delete(call);
+    if (error === undefined) pending?.answered(body);
+    else pending?.failed(error);
+  }
+
+  #crash(reason: string): void {
+    const wish = "restart msgbusd and report this";
+    this.#ended ??= new StoreError("broken", `Cannot use the store: its thread failed: ${reason}; ${wish}`);
+    for (const pending of this.#pending.values()) pending.failed(this.#ended);
+    this.#pending.clear();
+  }
+}

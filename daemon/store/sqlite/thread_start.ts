@@ -1,0 +1,11 @@
+import type { ConnectionOptions } from "./connection.ts";
+
+/** The one message posted to the store thread; everything after it goes through the two pipes. */
+export interface ThreadStart {
+  readonly requests: SharedArrayBuffer;
+  readonly answers: SharedArrayBuffer;
+  readonly options: ConnectionOptions;
+}
+
+/** The number of the call that the thread answers unasked: opening the database. */
+export const OPEN_CALL = 0;

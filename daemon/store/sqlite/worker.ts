@@ -1,0 +1,128 @@
+/**
+ * The entry of the store thread: waits for requests, lets those that are waiting together share a commit, answers.
+ * A file of its own, and nobody imports it: as the entry of a worker it would take itself for the main program.
+ */
+import { StoreError } from "../error.ts";
+import { nothing, writeAnswer, writeFailure } from "./answer.ts";
+import { ByteWriter } from "./byte_writer.ts";
+import { Database } from "./database.ts";
+import { FrameReader } from "./frame.ts";
+import { INTAKE_BYTES, READ_TURN_BYTES } from "./limits.ts";
+import { type ReadRequest, RequestReader, type WriteRequest } from "./request.ts";
+import { PipeReader, PipeWriter } from "./shared_pipe.ts";
+import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
+
+/** A read, and how many writes were called before it. */
+interface WaitingRead {
+  readonly request: ReadRequest;
+  readonly afterWrite: number;
+}
+
+/** What happens on the store thread, from the first request to the last. */
+class StoreThread {
+  readonly #pipe: PipeReader;
+  readonly #frames: FrameReader;
+  readonly #answers: PipeWriter;
+  readonly #to = new ByteWriter();
+  readonly #database: Database;
+  readonly #requests: RequestReader;
+  readonly #writes: WriteRequest[] = [];
+  readonly #reads: WaitingRead[] = [];
+  /** Writes ever taken in, and those of them that were answered. */
+  #writesTaken = 0;
+  #writesAnswered = 0;
+  #closeCall: number | undefined;
+
+  constructor(pipe: PipeReader, answers: PipeWriter, database: Database) {
+    this.#pipe = pipe;
+    this.#frames = new FrameReader(pipe);
+    this.#answers = answers;
+    this.#database = database;
+    this.#requests = new RequestReader(database.logs);
+  }
+
+  run(): void {
+    for (;;) {
+      this.#takeIn();
+      if (this.#writes.length > 0) this.#commitOnce();
+      if (this.#reads.length > 0) this.#answerReads();
+      this.#database.checkpointIfDue();
+      if (this.#writes.length > 0 || this.#reads.length > 0) continue;
+      if (this.#closeCall !== undefined) return this.#close(this.#closeCall);
+      this.#pipe.awaitBytes();
+    }
+  }
+
+  /** Everything that has arrived, so that it shares the next commit; bounded, since the link is too. */
+  #takeIn(): void {
+    for (let bytes = 0; bytes < INTAKE_BYTES;) {
+      const frame = this.#frames.next();
+      if (frame === undefined) return;
+      bytes += frame.length;
+      const request = this.#requests.read(frame);
+      switch (request.kind) {
+        case "write":
+          this.#writes.push(request.request);
+          this.#writesTaken++;
+          break;
+        case "read":
+          this.#reads.push({ request: request.request, afterWrite: this.#writesTaken });
+          break;
+        case "close":
+          this.#closeCall = request.call;
+          break;
+      }
+    }
+  }
+
+  #commitOnce(): void {
+    const count = this.#database.commit(this.#writes, this.#to);
+    this.#writes.splice(0, count);
+    this.#writesAnswered += count;
+    this.#send();
+  }
+
+  /** Reads wait for the writes called before them, so that they see those, and give way to the next commit in time. */
+  #answerReads(): void {
+    let answered = 0;
+    for (let bytes = 0; bytes < READ_TURN_BYTES && answered < this.#reads.length; answered++) {
+      const read = this.#reads[answered];
+      if (read === undefined || read.afterWrite > this.#writesAnswered) break;
+      this.#database.answer(read.request, this.#to);
+      bytes += this.#to.length;
+      this.#send();
+    }
+    this.#reads.splice(0, answered);
+  }
+
+  #close(call: number): void {
+    this.#database.close();
+    writeAnswer(this.#to, call, nothing);
+    this.#send();
+  }
+
+  #send(): void {
+    this.#answers.write(this.#to.written);
+    this.#to.reset();
+  }
+}
+
+function start({ requests, answers, options }: ThreadStart): void {
+  const pipe = new PipeWriter(answers);
+  const greeting = new ByteWriter();
+  let database: Database;
+  try {
+    database = new Database(options);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    writeFailure(greeting, OPEN_CALL, error);
+    return pipe.write(greeting.written);
+  }
+  writeAnswer(greeting, OPEN_CALL, nothing);
+  pipe.write(greeting.written);
+  new StoreThread(new PipeReader(requests), pipe, database).run();
+}
+
+globalThis.addEventListener("message", (event) => start((event as MessageEvent<ThreadStart>).data), {
+  once: true,
+});

@@ -1,0 +1,167 @@
+/**
+ * What the bus needs from durable storage, and what every storage promises. Implementations: `sqlite/` (a file),
+ * `memory/` (nothing kept). `contract.ts` proves these promises for each of them.
+ *
+ * @module
+ */
+
+export { StoreError, type StoreErrorCode } from "./error.ts";
+export { LogMap } from "./log_map.ts";
+
+/** The name of a node: three parts, none of them interpreted by the store. */
+export interface NodeName {
+  readonly tenantId: string;
+  readonly blName: string;
+  readonly deviceId: string;
+}
+
+/** A message to append. Whoever hands it over never changes its bytes again: the store may keep them as they are. */
+export interface NewMessage {
+  readonly topic: string;
+  readonly origin: NodeName;
+  /** Any text. A canonical UUID (lower case, with dashes) is kept in 16 bytes. */
+  readonly id: string;
+  /** Milliseconds since the Unix epoch, a safe integer. */
+  readonly createdAtMs: number;
+  readonly payload: Uint8Array;
+  /** Opaque to the store; empty = none. The bus keeps protobuf map entries here (`bus/headers.ts`). */
+  readonly headers: Uint8Array;
+}
+
+/** Where an appended message stands. */
+export interface Appended {
+  /** 1, 2, 3 … within topic and origin, without gaps. */
+  readonly headId: number;
+  /** 1, 2, 3 … over all logs of this node, in the order of appending. */
+  readonly sequence: number;
+}
+
+/** A message as it was read back. Its topic and origin are those of the call. */
+export interface StoredMessage extends Appended {
+  readonly id: string;
+  readonly createdAtMs: number;
+  /** Empty when deleted. A view: the messages of one page share one buffer. */
+  readonly payload: Uint8Array;
+  /** Empty when deleted or none. */
+  readonly headers: Uint8Array;
+  readonly deleted: boolean;
+}
+
+/** A log and its newest head. */
+export interface LogHead {
+  readonly topic: string;
+  readonly origin: NodeName;
+  readonly headId: number;
+}
+
+/** How much one read may return. */
+export interface ReadLimits {
+  /** At most this many messages, at least 1. */
+  readonly messages: number;
+  /** Payload and header bytes; the first message is returned even when it alone is larger. */
+  readonly bytes: number;
+}
+
+/** What {@link Store.deleteRange} did. */
+export interface Deletion {
+  /** Messages newly marked; those deleted before do not count again. */
+  readonly deletedCount: number;
+  readonly marker: Appended;
+}
+
+/** A message for a queue. The same rule about its bytes as for {@link NewMessage}. */
+export interface NewFifoMessage {
+  readonly queue: string;
+  readonly id: string;
+  readonly topic: string;
+  readonly source: NodeName;
+  readonly target: NodeName;
+  readonly payload: Uint8Array;
+  readonly headers: Uint8Array;
+  readonly createdAtMs: number;
+}
+
+/** A message in a queue. */
+export interface FifoMessage extends NewFifoMessage {
+  /** 1, 2, 3 … per queue, never used twice. */
+  readonly sequence: number;
+  /** How often it was rejected. */
+  readonly attempts: number;
+}
+
+/** What is known about copying one log from one peer; identified by peer, topic and origin. */
+export interface PeerSyncState {
+  readonly peer: string;
+  readonly topic: string;
+  readonly origin: NodeName;
+  readonly localHead: number;
+  readonly remoteHead: number;
+  readonly lastSyncedHead: number;
+  readonly lastAttemptAtMs: number;
+  readonly lastSuccessAtMs: number;
+  readonly consecutiveFailures: number;
+  readonly lastError: string;
+}
+
+/**
+ * Durable logs, queues and peer states of one node.
+ *
+ * Every call rejects with a {@link StoreError} only. Calls may overlap. Writes apply in the order of the calls, each
+ * all or nothing; several may share one commit, and a call that fails by itself ("conflict") does not fail the
+ * others. A write settles when it is durable. A read sees every write that was called before it.
+ *
+ * When the disk is full, the writes of that commit fail with "full" and leave no trace; later ones may work again.
+ * After any other failure to write, every write fails with "broken" until the store is opened anew, because a failed
+ * fsync leaves unknown what is on disk; reads may still answer.
+ */
+export interface Store {
+  /** Appends the messages in order and assigns their heads and sequences. An empty batch settles with no result. */
+  append(batch: readonly NewMessage[]): Promise<readonly Appended[]>;
+
+  /**
+   * The messages of a log from `fromHeadId` on (at least 1), in head order: at least one if there is any, deleted
+   * ones in their place. Empty for an unknown log.
+   */
+  read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]>;
+
+  /** Every log with at least one message, in no particular order. */
+  heads(): Promise<readonly LogHead[]>;
+
+  /**
+   * Marks the messages `from` to `to` (inclusive) deleted, erases their payload and headers from the disk, remembers
+   * the range for messages that arrive later by replication, and appends `marker`, in one transaction.
+   *
+   * Fails with "conflict" when the log does not hold 1 <= `from` <= `to` <= head.
+   */
+  deleteRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    marker: NewMessage,
+  ): Promise<Deletion>;
+
+  /** Puts a message at the end of its queue; settles with its sequence. */
+  enqueueFifo(message: NewFifoMessage): Promise<number>;
+
+  /** The message in front of a queue; undefined when the queue is empty or unknown. */
+  peekFifo(queue: string): Promise<FifoMessage | undefined>;
+
+  /** Removes the front message if it has this id. False, and nothing changed, when another or none is in front. */
+  ackFifo(queue: string, id: string): Promise<boolean>;
+
+  /** Adds 1 to the attempts of the front message if it has this id. False, and nothing changed, otherwise. */
+  rejectFifo(queue: string, id: string): Promise<boolean>;
+
+  /** Every recorded state, ordered by peer, topic and origin. */
+  peerSyncStates(): Promise<readonly PeerSyncState[]>;
+
+  /** Inserts the state, or replaces the one with the same peer, topic and origin. */
+  recordPeerSyncState(state: PeerSyncState): Promise<void>;
+
+  /** Settles when a real query was answered and writes are still accepted. */
+  check(): Promise<void>;
+
+  /** Lets everything pending settle, then releases the store. Later calls fail with "closed". Idempotent. */
+  close(): Promise<void>;
+}
