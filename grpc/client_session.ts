@@ -22,7 +22,15 @@ export class ClientSession {
   constructor(stream: ByteStream, limits: GrpcLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
-    this.#session = new Session("client", stream, limits, clock, (event) => this.#event(event));
+    this.#session = new Session(
+      "client",
+      stream,
+      limits,
+      clock,
+      (event) => this.#event(event),
+      (error) =>
+        this.#lostReason = `the client failed: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 
   /** Whether new calls may start here, now or when others have ended. */
@@ -112,7 +120,7 @@ export class ClientSession {
         if (this.#calls.size === 0) this.#session.finish();
         return;
       case "failed":
-        this.#lostReason = `the server broke HTTP/2: ${event.error.message}`;
+        this.#lostReason = `the connection failed: ${event.error.message}`;
         return this.#lose();
       case "pong":
         return;

@@ -27,6 +27,7 @@ export class ServerSession {
       context.limits,
       context.clock,
       (event) => this.#event(event),
+      (error) => context.onError(error, "a connection"),
     );
   }
 
@@ -84,8 +85,9 @@ export class ServerSession {
     }
     const encoding = fieldValue(fields, "grpc-encoding");
     if (encoding !== undefined && encoding !== "identity") {
-      call.trailer.append("grpc-accept-encoding", "identity");
-      return call.fail(new StatusError(Status.UNIMPLEMENTED, `the encoding "${encoding}" is not supported`));
+      return call.fail(new StatusError(Status.UNIMPLEMENTED, `the encoding "${encoding}" is not supported`), [
+        { name: "grpc-accept-encoding", value: "identity" },
+      ]);
     }
     const timeout = fieldValue(fields, "grpc-timeout");
     const timeoutMs = timeout === undefined ? undefined : parseTimeout(timeout);

@@ -154,10 +154,10 @@ export class ServerStream implements StreamingServerCall {
     this.#wakeWriter?.();
   }
 
-  /** Ends the call with a status that is not OK. */
-  fail(error: StatusError): void {
+  /** Ends the call with a status that is not OK; `fields` are said with it. */
+  fail(error: StatusError, fields: readonly HeaderField[] = []): void {
     if (this.#over !== undefined) return;
-    const trailers: HeaderField[] = [{ name: "grpc-status", value: String(error.code) }];
+    const trailers: HeaderField[] = [{ name: "grpc-status", value: String(error.code) }, ...fields];
     if (error.message !== "") {
       trailers.push({ name: "grpc-message", value: percentEncode(error.message) });
     }

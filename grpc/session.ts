@@ -18,6 +18,7 @@ export class Session {
   readonly #clock: Clock;
   readonly #limits: GrpcLimits;
   readonly #onEvent: (event: Http2Event) => void;
+  readonly #onFault: (error: unknown) => void;
   readonly #flushTurn = () => this.#flush();
   #flushScheduled = false;
   #writing: Promise<void> | undefined;
@@ -29,18 +30,20 @@ export class Session {
   #pinged = false;
   #lastWords: Promise<void> | undefined;
 
-  /** Speaks as `role` over `stream`; {@linkcode run} starts it. Events are told one by one, in order. */
+  /** Speaks as `role` over `stream`; {@linkcode run} starts it. Events are told one by one, in order; what `onEvent` throws goes to `onFault` and ends the connection. */
   constructor(
     role: Http2Role,
     stream: ByteStream,
     limits: GrpcLimits,
     clock: Clock,
     onEvent: (event: Http2Event) => void,
+    onFault: (error: unknown) => void,
   ) {
     this.#stream = stream;
     this.#limits = limits;
     this.#clock = clock;
     this.#onEvent = onEvent;
+    this.#onFault = onFault;
     this.connection = new Http2Connection(role, limits.http2);
     this.#mayFlush = role === "client";
     this.#lastReceivedMs = clock.nowMs();
@@ -113,7 +116,14 @@ export class Session {
 
   #tell(events: readonly Http2Event[]): void {
     for (const event of events) {
-      this.#onEvent(event);
+      try {
+        this.#onEvent(event);
+      } catch (error) {
+        // A fault of ours in one call must not go unseen, nor leave the others of the connection half served.
+        this.#onFault(error);
+        this.#tell(this.connection.fail(ErrorCode.INTERNAL_ERROR, "an internal error"));
+        return;
+      }
       if (event.type === "failed") this.finish();
     }
   }

@@ -1,0 +1,278 @@
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type GrpcServer,
+  type MethodHandler,
+  Status,
+  StatusError,
+  type StreamingServerCall,
+} from "@msgbus/grpc";
+import {
+  AckFifoRequestSchema,
+  AckFifoResponseSchema,
+  DeleteRangeRequestSchema,
+  DeleteRangeResponseSchema,
+  EnqueueFifoRequestSchema,
+  EnqueueFifoResponseSchema,
+  FetchRequestSchema,
+  FifoMessageSchema,
+  GetHeadRequestSchema,
+  GetHeadResponseSchema,
+  HealthRequestSchema,
+  HealthResponseSchema,
+  ListHeadsRequestSchema,
+  ListHeadsResponseSchema,
+  ListPeerSyncStatesRequestSchema,
+  ListPeerSyncStatesResponseSchema,
+  MsgbusService,
+  PeekFifoRequestSchema,
+  PeekFifoResponseSchema,
+  ReadyRequestSchema,
+  ReadyResponseSchema,
+  RejectFifoRequestSchema,
+  RejectFifoResponseSchema,
+  SubscribeRequestSchema,
+} from "@msgbus/proto";
+import type { Bus } from "../bus/bus.ts";
+import { decodeHeaders, encodeHeaders } from "../bus/headers.ts";
+import type { Message } from "../bus/message.ts";
+import type { FifoMessage } from "../store/store.ts";
+import { EnvelopeEncoder } from "./envelope.ts";
+import { nodeNameOf } from "./node_id.ts";
+import { readPublishRequest } from "./publish_request.ts";
+import { statusOfBusError } from "./status.ts";
+
+/**
+ * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `stopping` ends
+ * the subscriptions, which have no end of their own, with UNAVAILABLE.
+ */
+export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal): void {
+  const envelopes = new EnvelopeEncoder();
+  const method = (name: keyof typeof MsgbusService.method, handler: MethodHandler) =>
+    server.method(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, handler);
+
+  method("publish", {
+    kind: "unary",
+    handle: (request) =>
+      bus.publish(readPublishRequest(request)).then(
+        (message) => envelopes.encode(message),
+        (error) => {
+          throw statusOfBusError(error);
+        },
+      ),
+  });
+  method(
+    "fetch",
+    streaming(FetchRequestSchema, async (request, call) => {
+      const pages = bus.fetch({
+        topic: request.topic,
+        origin: nodeNameOf(request.origin),
+        fromHeadId: toNumber(request.fromHeadId),
+        limit: request.limit,
+      });
+      for await (const page of pages) await sendAll(call, envelopes, page);
+    }),
+  );
+  method(
+    "subscribe",
+    streaming(SubscribeRequestSchema, async (request, call) => {
+      const subscription = bus.subscribe({
+        topic: request.topic,
+        origin: nodeNameOf(request.origin),
+        fromHeadId: toNumber(request.fromHeadId),
+        pageSize: request.replayLimit,
+      });
+      const stop = () => subscription.close();
+      stopping.addEventListener("abort", stop, { once: true });
+      try {
+        const { signal } = call;
+        for (
+          let batch = await subscription.next(signal);
+          batch.length > 0;
+          batch = await subscription.next(signal)
+        ) {
+          await sendAll(call, envelopes, batch);
+        }
+        throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
+      } finally {
+        stopping.removeEventListener("abort", stop);
+        subscription.close();
+      }
+    }),
+  );
+  method(
+    "getHead",
+    unary(GetHeadRequestSchema, GetHeadResponseSchema, (request) => {
+      const head = bus.head(request.topic, nodeNameOf(request.origin));
+      return create(GetHeadResponseSchema, { headId: BigInt(head ?? 0), found: head !== undefined });
+    }),
+  );
+  method(
+    "listHeads",
+    unary(ListHeadsRequestSchema, ListHeadsResponseSchema, () =>
+      create(ListHeadsResponseSchema, {
+        heads: bus.heads().map(({ topic, origin, headId }) => ({ topic, origin, headId: BigInt(headId) })),
+      })),
+  );
+  method(
+    "listPeerSyncStates",
+    unary(
+      ListPeerSyncStatesRequestSchema,
+      ListPeerSyncStatesResponseSchema,
+      async () =>
+        create(ListPeerSyncStatesResponseSchema, {
+          states: (await bus.peerSyncStates()).map((state) => ({
+            ...state,
+            localHead: BigInt(state.localHead),
+            remoteHead: BigInt(state.remoteHead),
+            lastSyncedHead: BigInt(state.lastSyncedHead),
+            lastAttemptAtMs: BigInt(state.lastAttemptAtMs),
+            lastSuccessAtMs: BigInt(state.lastSuccessAtMs),
+          })),
+        }),
+    ),
+  );
+  method(
+    "deleteRange",
+    unary(DeleteRangeRequestSchema, DeleteRangeResponseSchema, async (request) => {
+      const deletedCount = await bus.deleteRange({
+        topic: request.topic,
+        origin: nodeNameOf(request.origin),
+        fromHeadId: toNumber(request.fromHeadId),
+        toHeadId: toNumber(request.toHeadId),
+      });
+      return create(DeleteRangeResponseSchema, { deletedCount: BigInt(deletedCount) });
+    }),
+  );
+  method(
+    "enqueueFifo",
+    unary(EnqueueFifoRequestSchema, EnqueueFifoResponseSchema, async (request) => {
+      const message = await bus.enqueueFifo({
+        queue: request.queue,
+        topic: request.topic,
+        source: nodeNameOf(request.source),
+        target: nodeNameOf(request.target),
+        payload: request.payload,
+        headers: encodeHeaders(request.headers),
+      });
+      return create(EnqueueFifoResponseSchema, { message: fifoMessage(message) });
+    }),
+  );
+  method(
+    "peekFifo",
+    unary(
+      PeekFifoRequestSchema,
+      PeekFifoResponseSchema,
+      async (request) =>
+        create(PeekFifoResponseSchema, { message: fifoMessage(await bus.peekFifo(request.queue)) }),
+    ),
+  );
+  method(
+    "ackFifo",
+    unary(
+      AckFifoRequestSchema,
+      AckFifoResponseSchema,
+      async (request) =>
+        create(AckFifoResponseSchema, { accepted: await bus.ackFifo(request.queue, request.messageId) }),
+    ),
+  );
+  method(
+    "rejectFifo",
+    unary(
+      RejectFifoRequestSchema,
+      RejectFifoResponseSchema,
+      async (request) =>
+        create(RejectFifoResponseSchema, {
+          accepted: await bus.rejectFifo(request.queue, request.messageId),
+        }),
+    ),
+  );
+  method(
+    "health",
+    unary(
+      HealthRequestSchema,
+      HealthResponseSchema,
+      () => create(HealthResponseSchema, { status: "SERVING", node: bus.node }),
+    ),
+  );
+  method(
+    "ready",
+    unary(ReadyRequestSchema, ReadyResponseSchema, async () => {
+      const state = await bus.ready();
+      return create(ReadyResponseSchema, {
+        ready: state.ready,
+        status: state.ready ? "READY" : "NOT_READY",
+        error: state.ready ? "" : state.error,
+        node: bus.node,
+      });
+    }),
+  );
+}
+
+function unary<Request extends DescMessage, Response extends DescMessage>(
+  requestSchema: Request,
+  responseSchema: Response,
+  answer: (request: MessageShape<Request>) => MessageShape<Response> | Promise<MessageShape<Response>>,
+): MethodHandler {
+  return {
+    kind: "unary",
+    async handle(bytes) {
+      const request = decode(requestSchema, bytes);
+      try {
+        return toBinary(responseSchema, await answer(request));
+      } catch (error) {
+        throw statusOfBusError(error);
+      }
+    },
+  };
+}
+
+function streaming<Request extends DescMessage>(
+  requestSchema: Request,
+  answer: (request: MessageShape<Request>, call: StreamingServerCall) => Promise<void>,
+): MethodHandler {
+  return {
+    kind: "server_streaming",
+    async handle(bytes, call) {
+      const request = decode(requestSchema, bytes);
+      try {
+        await answer(request, call);
+      } catch (error) {
+        throw statusOfBusError(error);
+      }
+    },
+  };
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new StatusError(Status.INVALID_ARGUMENT, `Cannot read the request: it is no ${schema.typeName}`, {
+      cause: error,
+    });
+  }
+}
+
+async function sendAll(
+  call: StreamingServerCall,
+  envelopes: EnvelopeEncoder,
+  messages: readonly Message[],
+): Promise<void> {
+  for (const message of messages) {
+    if (!call.send(envelopes.encode(message))) await call.ready();
+  }
+}
+
+/** A head of the wire as a number; one beyond the safe integers lies beyond every log all the same. */
+function toNumber(value: bigint): number {
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+}
+
+function fifoMessage(message: FifoMessage) {
+  return create(FifoMessageSchema, {
+    ...message,
+    headers: decodeHeaders(message.headers),
+    createdAtMs: BigInt(message.createdAtMs),
+    sequence: BigInt(message.sequence),
+  });
+}
