@@ -37,13 +37,23 @@ export class Connection {
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
   readonly #check: StatementSync;
+  /** The write-ahead log, to be synced after each commit; undefined with durability "normal". */
+  readonly #wal: Deno.FsFile | undefined;
+  readonly #syncData: (file: Deno.FsFile) => void;
   #broken: StoreError | undefined;
   /** Estimated bytes in the write-ahead log since the last checkpoint. */
   #walBytes = 0;
 
-  /** Opens or creates the file and takes its lock. Throws StoreError; a file that is not ours stays untouched. */
-  constructor({ path, durability, maxPages }: ConnectionOptions) {
+  /**
+   * Opens or creates the file and takes its lock. Throws StoreError; a file that is not ours stays untouched.
+   * `syncData` makes what was written to a file durable.
+   */
+  constructor(
+    { path, durability, maxPages }: ConnectionOptions,
+    syncData: (file: Deno.FsFile) => void = (file) => file.syncDataSync(),
+  ) {
     this.#path = path;
+    this.#syncData = syncData;
     requireSqlite(sqliteVersion());
     inspectDatabaseFile(path);
     try {
@@ -64,13 +74,16 @@ export class Connection {
       this.#pragma("wal_autocheckpoint = 0"); // its errors would be lost; see checkpoint()
       this.#pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
       if (migrated) this.#pragma("wal_checkpoint(TRUNCATE)");
-      if (durability === "normal") this.#pragma("synchronous = NORMAL");
+      // NORMAL syncs around checkpoints only; transaction() adds the sync that FULL has after each commit. SQLite
+      // would call fsync there, which writes the file's times too; fdatasync is the same promise for less.
+      this.#pragma("synchronous = NORMAL");
       this.#begin = this.db.prepare("BEGIN IMMEDIATE");
       this.#commit = this.db.prepare("COMMIT");
       this.#rollback = this.db.prepare("ROLLBACK");
       this.#check = this.db.prepare("SELECT log FROM logs LIMIT 1");
       this.#begin.run();
       this.#rollback.run();
+      this.#wal = durability === "full" ? Deno.openSync(`${path}-wal`) : undefined;
     } catch (error) {
       this.db.close();
       throw this.#openError(error);
@@ -92,6 +105,7 @@ export class Connection {
     } catch (error) {
       throw this.#writeFailed(error);
     }
+    this.#syncWal();
     this.#walBytes += bytes + COMMIT_OVERHEAD_BYTES;
   }
 
@@ -129,6 +143,19 @@ export class Connection {
   close(): void {
     this.checkpoint(true);
     this.db.close();
+    // Not before: closing a file drops the locks that this process holds on it.
+    this.#wal?.close();
+  }
+
+  #syncWal(): void {
+    if (this.#wal === undefined) return;
+    try {
+      this.#syncData(this.#wal);
+    } catch (error) {
+      // The transaction is in the log and may survive or not: nobody is told that it does.
+      this.#broken = this.#brokenBy("write", error);
+      throw this.#broken;
+    }
   }
 
   #pragma(text: string): void {

@@ -40,11 +40,46 @@ Deno.test("Connection.transaction goes on after a full disk", () => {
   connection.close();
 });
 
-Deno.test("Connection sets durability, erasure and exclusive use", () => {
-  for (const [durability, synchronous] of [["full", 2], ["normal", 1]] as const) {
+Deno.test("Connection.transaction accepts no write after a sync failed, and says so to the one that it was for", () => {
+  let fails = false;
+  const connection = new Connection({ path: folder.file("sync.sqlite"), durability: "full" }, (file) => {
+    if (fails) throw new Error("Input/output error (os error 5)");
+    file.syncDataSync();
+  });
+  connection.transaction(1, () => {});
+  fails = true;
+  assert.throws(() => connection.transaction(1, () => {}), hasCode("broken"));
+  fails = false;
+  assert.throws(() => connection.transaction(1, () => {}), hasCode("broken"));
+  assert.throws(() => connection.check(), hasCode("broken"));
+  connection.close();
+});
+
+Deno.test("Connection.transaction syncs the write-ahead log once per commit, with durability full only", () => {
+  for (const [durability, expected] of [["full", 3], ["normal", 0]] as const) {
+    let syncs = 0;
+    const path = folder.file(`syncs-${durability}.sqlite`);
+    const connection = new Connection({ path, durability }, (file) => {
+      syncs++;
+      assert.equal(file.statSync().ino, Deno.statSync(`${path}-wal`).ino);
+    });
+    for (let i = 0; i < 3; i++) {
+      connection.transaction(
+        1,
+        () => connection.db.exec(`INSERT INTO logs VALUES (${i}, 't', 'a', 'b', '${i}')`),
+      );
+      connection.checkpoint(i === 1);
+    }
+    assert.equal(syncs, expected);
+    connection.close();
+  }
+});
+
+Deno.test("Connection sets erasure and exclusive use", () => {
+  for (const durability of ["full", "normal"] as const) {
     const connection = new Connection({ path: folder.file(`${durability}.sqlite`), durability });
     const pragma = (name: string) => connection.db.prepare(`PRAGMA ${name}`).get()?.[name];
-    assert.equal(pragma("synchronous"), synchronous);
+    assert.equal(pragma("synchronous"), 1, "around checkpoints; transaction() syncs the commits");
     assert.equal(pragma("secure_delete"), 1);
     assert.equal(pragma("journal_mode"), "wal");
     assert.equal(pragma("locking_mode"), "exclusive");
