@@ -2,17 +2,19 @@ import { Status, StatusError } from "./status.ts";
 
 const PREFIX_BYTES = 5;
 
+const EMPTY = new Uint8Array(0);
+
 /**
  * Cuts the body of a call into messages (gRPC over HTTP/2, Length-Prefixed-Message), however it is split. A message
  * that lies whole in one piece is a view on it; one that is cut is gathered, and its length is checked before that.
  */
 export class MessageReader {
   readonly #maxMessageBytes: number;
-  readonly #prefix = new Uint8Array(PREFIX_BYTES);
-  #prefixFilled = 0;
-  #gathering: { readonly bytes: Uint8Array; filled: number } | undefined;
-  #piece: Uint8Array = new Uint8Array(0);
+  #piece: Uint8Array = EMPTY;
   #at = 0;
+  /** The octets of a prefix that is cut: most bodies need no such thing. */
+  #prefix: number[] | undefined;
+  #gathering: { readonly bytes: Uint8Array; filled: number } | undefined;
 
   /** `maxMessageBytes` bounds one message, without its prefix. */
   constructor(maxMessageBytes: number) {
@@ -21,7 +23,7 @@ export class MessageReader {
 
   /** Whether the body could end here: no message is cut. */
   get complete(): boolean {
-    return this.#prefixFilled === 0 && this.#at === this.#piece.length;
+    return this.#prefix === undefined && this.#gathering === undefined && this.#at === this.#piece.length;
   }
 
   /** Gives the reader its next bytes. All messages of the piece before must have been read. */
@@ -32,40 +34,49 @@ export class MessageReader {
 
   /** The next whole message, or undefined when more bytes are needed. Throws StatusError. */
   next(): Uint8Array | undefined {
-    if (this.#gathering === undefined) {
-      if (!this.#fillPrefix()) return undefined;
-      const length = this.#checkedLength();
-      if (this.#at + length <= this.#piece.length) {
-        const message = this.#piece.subarray(this.#at, this.#at + length);
-        this.#at += length;
-        this.#prefixFilled = 0;
-        return message;
-      }
-      this.#gathering = { bytes: new Uint8Array(length), filled: 0 };
+    if (this.#gathering !== undefined) return this.#gather(this.#gathering);
+    const length = this.#nextLength();
+    if (length === undefined) return undefined;
+    const from = this.#at;
+    if (from + length > this.#piece.length) {
+      return this.#gather(this.#gathering = { bytes: new Uint8Array(length), filled: 0 });
     }
-    const gathering = this.#gathering;
-    const count = Math.min(gathering.bytes.length - gathering.filled, this.#piece.length - this.#at);
-    gathering.bytes.set(this.#piece.subarray(this.#at, this.#at + count), gathering.filled);
+    this.#at = from + length;
+    return this.#piece.subarray(from, this.#at);
+  }
+
+  #gather(gathering: { readonly bytes: Uint8Array; filled: number }): Uint8Array | undefined {
+    const { bytes, filled } = gathering;
+    const count = Math.min(bytes.length - filled, this.#piece.length - this.#at);
+    bytes.set(this.#piece.subarray(this.#at, this.#at + count), filled);
     gathering.filled += count;
     this.#at += count;
-    if (gathering.filled < gathering.bytes.length) return undefined;
+    if (gathering.filled < bytes.length) return undefined;
     this.#gathering = undefined;
-    this.#prefixFilled = 0;
-    return gathering.bytes;
+    return bytes;
   }
 
-  #fillPrefix(): boolean {
-    while (this.#prefixFilled < PREFIX_BYTES) {
-      const octet = this.#piece[this.#at];
-      if (octet === undefined) return false;
-      this.#prefix[this.#prefixFilled++] = octet;
+  #nextLength(): number | undefined {
+    const piece = this.#piece;
+    const at = this.#at;
+    if (this.#prefix === undefined && at + PREFIX_BYTES <= piece.length) {
+      this.#at = at + PREFIX_BYTES;
+      return this.#checkedLength(piece, at);
+    }
+    if (at === piece.length) return undefined;
+    const prefix = this.#prefix ??= [];
+    while (prefix.length < PREFIX_BYTES) {
+      const octet = piece[this.#at];
+      if (octet === undefined) return undefined;
+      prefix.push(octet);
       this.#at++;
     }
-    return true;
+    this.#prefix = undefined;
+    return this.#checkedLength(prefix, 0);
   }
 
-  #checkedLength(): number {
-    const [flag = 0, a = 0, b = 0, c = 0, d = 0] = this.#prefix;
+  #checkedLength(octets: ArrayLike<number>, at: number): number {
+    const flag = octets[at] ?? 0;
     if (flag === 1) {
       throw new StatusError(
         Status.INTERNAL,
@@ -75,6 +86,7 @@ export class MessageReader {
     if (flag !== 0) {
       throw new StatusError(Status.INTERNAL, `a message begins with the flag ${flag}, not 0 or 1`);
     }
+    const [a = 0, b = 0, c = 0, d = 0] = [octets[at + 1], octets[at + 2], octets[at + 3], octets[at + 4]];
     const length = a * 0x1000000 + (b << 16) + (c << 8) + d;
     if (length > this.#maxMessageBytes) {
       throw new StatusError(
@@ -86,9 +98,24 @@ export class MessageReader {
   }
 }
 
+/** Prefixes are cut from a slab: an array of five bytes costs more to make than to fill. */
+const SLAB_BYTES = 4_096;
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
 /** The prefix of an uncompressed message of `length` bytes. */
 export function messagePrefix(length: number): Uint8Array {
-  return new Uint8Array([0, length >>> 24, length >>> 16, length >>> 8, length]);
+  if (slabUsed + PREFIX_BYTES > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const at = slabUsed;
+  slabUsed += PREFIX_BYTES;
+  slab[at + 1] = length >>> 24;
+  slab[at + 2] = length >>> 16;
+  slab[at + 3] = length >>> 8;
+  slab[at + 4] = length;
+  return slab.subarray(at, slabUsed);
 }
 
 /** A message with its prefix, made once for many receivers. */

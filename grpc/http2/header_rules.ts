@@ -16,24 +16,30 @@ const CONNECTION_SPECIFIC = new Set([
 /** What kind of header list is checked. */
 export type HeaderListKind = "request" | "response" | "trailers";
 
-const PSEUDO_HEADERS: Readonly<Record<HeaderListKind, ReadonlySet<string>>> = {
-  request: new Set([":method", ":scheme", ":path", ":authority"]),
-  response: new Set([":status"]),
-  trailers: new Set(),
+/** Pseudo-headers of each kind, each with a bit of its own (RFC 9113 §8.3). */
+const METHOD = 1;
+const SCHEME = 2;
+const PATH = 4;
+const AUTHORITY = 8;
+const STATUS = 16;
+const PSEUDO_HEADERS: Readonly<Record<HeaderListKind, ReadonlyMap<string, number>>> = {
+  request: new Map([[":method", METHOD], [":scheme", SCHEME], [":path", PATH], [":authority", AUTHORITY]]),
+  response: new Map([[":status", STATUS]]),
+  trailers: new Map(),
 };
 
 /** Why a header list is malformed (RFC 9113 §8.1.1, §8.2, §8.3), or undefined when it is well-formed. */
 export function malformedHeaders(fields: readonly HeaderField[], kind: HeaderListKind): string | undefined {
-  const pseudo = new Set<string>();
+  let seen = 0;
   let regularSeen = false;
-  for (const field of fields) {
-    const { name, value } = field;
+  for (const { name, value } of fields) {
     if (BAD_VALUE.test(value)) return `the value of "${name}" holds an octet that is not allowed`;
     if (name.startsWith(":")) {
       if (regularSeen) return `"${name}" comes after a regular field`;
-      if (!PSEUDO_HEADERS[kind].has(name)) return `"${name}" is not a pseudo-header of a ${kind} list`;
-      if (pseudo.has(name)) return `"${name}" stands twice`;
-      pseudo.add(name);
+      const bit = PSEUDO_HEADERS[kind].get(name);
+      if (bit === undefined) return `"${name}" is not a pseudo-header of a ${kind} list`;
+      if ((seen & bit) !== 0) return `"${name}" stands twice`;
+      seen |= bit;
       continue;
     }
     regularSeen = true;
@@ -41,29 +47,29 @@ export function malformedHeaders(fields: readonly HeaderField[], kind: HeaderLis
     if (CONNECTION_SPECIFIC.has(name)) return `"${name}" belongs to HTTP/1.1 connections`;
     if (name === "te" && value !== "trailers") return `"te" is "${value}", only "trailers" is allowed`;
   }
-  return missingPseudoHeader(fields, pseudo, kind);
+  return missingPseudoHeader(fields, seen, kind);
 }
 
 function missingPseudoHeader(
   fields: readonly HeaderField[],
-  pseudo: ReadonlySet<string>,
+  seen: number,
   kind: HeaderListKind,
 ): string | undefined {
-  if (kind === "trailers") return undefined;
-  if (kind === "response") {
-    return /^[1-9][0-9][0-9]$/.test(fieldValue(fields, ":status") ?? "")
-      ? undefined
-      : '":status" is missing or no number';
+  switch (kind) {
+    case "trailers":
+      return undefined;
+    case "response":
+      return /^[1-9][0-9][0-9]$/.test(fieldValue(fields, ":status") ?? "")
+        ? undefined
+        : '":status" is missing or no number';
+    case "request":
+      if ((seen & METHOD) === 0) return '":method" is missing';
+      if (fieldValue(fields, ":method") === "CONNECT") {
+        return (seen & (SCHEME | PATH)) === 0 ? undefined : "CONNECT has no scheme and no path (§8.5)";
+      }
+      if ((seen & SCHEME) === 0) return '":scheme" is missing';
+      return (fieldValue(fields, ":path") ?? "") === "" ? '":path" is missing or empty' : undefined;
   }
-  if (!pseudo.has(":method")) return '":method" is missing';
-  if (fieldValue(fields, ":method") === "CONNECT") {
-    return pseudo.has(":scheme") || pseudo.has(":path")
-      ? "CONNECT has no scheme and no path (§8.5)"
-      : undefined;
-  }
-  if (!pseudo.has(":scheme")) return '":scheme" is missing';
-  if ((fieldValue(fields, ":path") ?? "") === "") return '":path" is missing or empty';
-  return undefined;
 }
 
 /** The first value of a field. */
