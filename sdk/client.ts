@@ -1,0 +1,234 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
+import type { CallOptions } from "./call_options.ts";
+import type { ClientOptions } from "./client_options.ts";
+import { FetchSource } from "./fetch_source.ts";
+import { FifoQueue } from "./fifo_queue.ts";
+import { headToWire, numberFromWire } from "./head_number.ts";
+import { SDK_LIMITS } from "./limits.ts";
+import type { Message } from "./message.ts";
+import { MessageDecoder } from "./message_decoder.ts";
+import { type MessageSource, MessageStream } from "./message_stream.ts";
+import { type NodeId, nodeIdOf } from "./node_id.ts";
+import { encodePayload, type Payload } from "./payload.ts";
+import { pathOf, Rpc } from "./rpc.ts";
+import { type Reconnect, SubscribeSource } from "./subscribe_source.ts";
+import { type PeerSyncState, peerSyncStateOf } from "./peer_sync_state.ts";
+
+/** What may be said of a message to publish. */
+export interface PublishOptions extends CallOptions {
+  /** Its headers. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Which log is meant. */
+export interface LogOptions extends CallOptions {
+  /** The daemon whose log of the topic is meant; the connected one where absent. */
+  readonly origin?: NodeId;
+}
+
+/** Which stored messages to read. */
+export interface FetchOptions extends LogOptions {
+  /** First head wanted, from 1 on; default 1. */
+  readonly from?: number;
+  /** Most messages wanted; all that are stored where absent. */
+  readonly limit?: number;
+}
+
+/** What to follow, and how. */
+export interface SubscribeOptions {
+  /** The daemon whose log of the topic is meant; the connected one where absent. */
+  readonly origin?: NodeId;
+  /** First head wanted, from 1 on, default 1; or "now": only what is published after this call. */
+  readonly from?: number | "now";
+  /** Messages that the daemon reads from its store at once, 1 to 10,000; default 1,000. */
+  readonly pageSize?: number;
+  /** Ends the stream, without an error. */
+  readonly signal?: AbortSignal;
+  /** Told before every wait for a new connection. */
+  readonly onReconnect?: (reconnect: Reconnect) => void;
+}
+
+/** Which messages to delete. */
+export interface DeleteRangeOptions extends LogOptions {
+  /** First head, from 1 on. */
+  readonly from: number;
+  /** Last head, itself included. */
+  readonly to: number;
+}
+
+/** The last head of one log. */
+export interface TopicHead {
+  /** The log's topic. */
+  readonly topic: string;
+  /** The daemon it was published at. */
+  readonly origin: NodeId;
+  /** Its last head. */
+  readonly headId: number;
+}
+
+/** What a daemon says of itself. */
+export interface Health {
+  /** "SERVING". */
+  readonly status: string;
+  /** Its name. */
+  readonly node: NodeId;
+}
+
+/** Whether a daemon's store answers. */
+export interface Readiness {
+  /** Whether it does. */
+  readonly ready: boolean;
+  /** "READY" or "NOT_READY". */
+  readonly status: string;
+  /** Why not; empty when ready. */
+  readonly error: string;
+  /** The daemon's name. */
+  readonly node: NodeId;
+}
+
+/** A client of one daemon. It connects when it needs to and shares one connection between all calls. */
+export class Client implements AsyncDisposable {
+  readonly #rpc: Rpc;
+  readonly #decoder = new MessageDecoder();
+  readonly #sources = new Set<MessageSource>();
+
+  /** Made by {@linkcode connect}. */
+  constructor(target: string, options: ClientOptions) {
+    this.#rpc = new Rpc(target, options);
+  }
+
+  /**
+   * Appends a message to a topic and returns it as it is stored; settles when it is durable. It is sent once: after
+   * an error that says "UNAVAILABLE" or "DEADLINE_EXCEEDED" it may be stored or not. Throws MsgbusError, and TypeError
+   * for a payload that is neither text, bytes nor JSON.
+   */
+  async publish(topic: string, payload: Payload, options: PublishOptions = {}): Promise<Message> {
+    const request = create(PublishRequestSchema, { topic, ...encodePayload(payload, options.headers) });
+    const answer = await this.#rpc.unaryBytes(
+      pathOf(MsgbusService.method.publish),
+      toBinary(PublishRequestSchema, request),
+      options,
+    );
+    return this.#decoder.decode(answer);
+  }
+
+  /**
+   * Reads stored messages in head order, deleted ones in their place, and ends with the last or at the limit. An
+   * unknown topic has none. `timeoutMs` bounds each call of up to 10,000 messages; none where absent. Throws RangeError
+   * for a bad range, and MsgbusError from the iteration.
+   */
+  fetch(topic: string, options: FetchOptions = {}): MessageStream {
+    const { origin, from = 1, limit = Infinity, timeoutMs, signal } = options;
+    if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
+      throw new RangeError(`Cannot fetch ${limit} messages: give a whole number from 0 on`);
+    }
+    const range = { topic, origin, from: headToWire(from, "from"), limit, timeoutMs };
+    return this.#streamOf((over) => new FetchSource(this.#rpc, range, over), signal);
+  }
+
+  /**
+   * Follows a topic: everything stored from `from` on, then what is published, in head order, each message once. After
+   * a loss of the connection it connects anew and goes on where it was, as often as it takes. It ends by `close`, by
+   * its signal, or with MsgbusError where the daemon refuses it. Throws RangeError for bad options.
+   */
+  subscribe(topic: string, options: SubscribeOptions = {}): MessageStream {
+    const { origin, from = 1, pageSize = SDK_LIMITS.subscribePageMessages, signal, onReconnect } = options;
+    if (from !== "now") headToWire(from, "from");
+    if (!(Number.isSafeInteger(pageSize) && pageSize >= 1 && pageSize <= SDK_LIMITS.maxPageMessages)) {
+      throw new RangeError(`Cannot use pageSize ${pageSize}: give 1 to ${SDK_LIMITS.maxPageMessages}`);
+    }
+    const range = { topic, origin, from, pageSize, onReconnect };
+    return this.#streamOf((over) => new SubscribeSource(this.#rpc, range, over), signal);
+  }
+
+  /** The last head of a topic's log; undefined where it has no message. Throws MsgbusError. */
+  async head(topic: string, options: LogOptions = {}): Promise<number | undefined> {
+    const { origin } = options;
+    const request = { topic, ...(origin && { origin }) };
+    const { found, headId } = await this.#rpc.unary(MsgbusService.method.getHead, request, options);
+    return found ? numberFromWire(headId) : undefined;
+  }
+
+  /** The last head of every log that the daemon stores. Throws MsgbusError. */
+  async heads(options: CallOptions = {}): Promise<TopicHead[]> {
+    const { heads } = await this.#rpc.unary(MsgbusService.method.listHeads, {}, options);
+    return heads.map(({ topic, origin, headId }) => ({
+      topic,
+      origin: nodeIdOf(origin),
+      headId: numberFromWire(headId),
+    }));
+  }
+
+  /**
+   * Deletes the messages of a range: they keep their places, and their payload and headers are erased. Returns how many
+   * were not deleted before. Throws MsgbusError, and RangeError for heads that are no whole numbers from 1 on.
+   */
+  async deleteRange(topic: string, options: DeleteRangeOptions): Promise<number> {
+    const { origin, from, to } = options;
+    const request = {
+      topic,
+      fromHeadId: headToWire(from, "from"),
+      toHeadId: headToWire(to, "to"),
+      ...(origin && { origin }),
+    };
+    const { deletedCount } = await this.#rpc.unary(MsgbusService.method.deleteRange, request, options);
+    return numberFromWire(deletedCount);
+  }
+
+  /** A FIFO queue of the daemon, by its name. */
+  fifo(queue: string): FifoQueue {
+    return new FifoQueue(this.#rpc, queue);
+  }
+
+  /** What the daemon knows of the synchronization with its peers, one entry per peer and log. Throws MsgbusError. */
+  async syncStates(options: CallOptions = {}): Promise<PeerSyncState[]> {
+    const { states } = await this.#rpc.unary(MsgbusService.method.listPeerSyncStates, {}, options);
+    return states.map(peerSyncStateOf);
+  }
+
+  /** That the daemon answers, and who it is. Throws MsgbusError. */
+  async health(options: CallOptions = {}): Promise<Health> {
+    const { status, node } = await this.#rpc.unary(MsgbusService.method.health, {}, options);
+    return { status, node: nodeIdOf(node) };
+  }
+
+  /** Whether the daemon's store answers. Throws MsgbusError. */
+  async ready(options: CallOptions = {}): Promise<Readiness> {
+    const { ready, status, error, node } = await this.#rpc.unary(MsgbusService.method.ready, {}, options);
+    return { ready, status, error, node: nodeIdOf(node) };
+  }
+
+  /** Ends every stream without an error, every other call with MsgbusError "UNAVAILABLE", and the connection. */
+  async close(): Promise<void> {
+    for (const source of [...this.#sources]) source.close();
+    await this.#rpc.close();
+  }
+
+  /** Closes at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #streamOf(open: (over: AbortController) => MessageSource, signal: AbortSignal | undefined): MessageStream {
+    const over = new AbortController();
+    const source = open(over);
+    const abort = () => source.close();
+    this.#sources.add(source);
+    over.signal.addEventListener("abort", () => {
+      this.#sources.delete(source);
+      signal?.removeEventListener("abort", abort);
+    });
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    return new MessageStream(source);
+  }
+}
+
+/**
+ * A client of the daemon at "host:port", "[v6]:port", "http://host:port" or "unix:/path". It connects with the first
+ * call, and again after a loss. Throws TypeError for another target, RangeError for bad options.
+ */
+export function connect(target = "127.0.0.1:50051", options: ClientOptions = {}): Client {
+  return new Client(target, options);
+}

@@ -1,0 +1,43 @@
+/**
+ * The client of msgbus, a local-first durable message bus: publish, replay, follow, delete, FIFO queues. It runs
+ * unchanged on Deno, Node (from 20 on) and Bun.
+ *
+ * ```ts ignore
+ * import { connect } from "@msgbus/sdk";
+ *
+ * await using bus = connect("127.0.0.1:50051");
+ * const { headId } = await bus.publish("orders", { id: 7, total: 12.5 });
+ * for await (const message of bus.subscribe("orders", { from: headId })) {
+ *   console.log(message.headId, message.json());
+ *   break;
+ * }
+ * ```
+ *
+ * @module
+ */
+export type { ByteStream, Clock, Connect } from "@msgbus/grpc";
+export type { Backoff } from "./backoff.ts";
+export type { CallOptions } from "./call_options.ts";
+export {
+  Client,
+  connect,
+  type DeleteRangeOptions,
+  type FetchOptions,
+  type Health,
+  type LogOptions,
+  type PublishOptions,
+  type Readiness,
+  type SubscribeOptions,
+  type TopicHead,
+} from "./client.ts";
+export type { ClientOptions } from "./client_options.ts";
+export { MsgbusError } from "./error.ts";
+export { FifoMessage, type FifoMessageFields } from "./fifo_message.ts";
+export { type EnqueueOptions, FifoQueue } from "./fifo_queue.ts";
+export { Message } from "./message.ts";
+export { type MessageSource, MessageStream } from "./message_stream.ts";
+export type { NodeId } from "./node_id.ts";
+export type { Payload } from "./payload.ts";
+export type { PeerSyncState } from "./peer_sync_state.ts";
+export type { Reconnect } from "./subscribe_source.ts";
+export type { StatusName } from "./status_name.ts";

@@ -1,0 +1,174 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  Channel,
+  type Clock,
+  type Connect,
+  type ResponseStream,
+  StatusError,
+  systemClock,
+} from "@msgbus/grpc";
+import { type Backoff, backoffMs, checkBackoff, DEFAULT_BACKOFF } from "./backoff.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { ClientOptions } from "./client_options.ts";
+import { MsgbusError, toMsgbusError } from "./error.ts";
+import { SDK_LIMITS } from "./limits.ts";
+import { sleep } from "./sleep.ts";
+import { connectorOf } from "./target.ts";
+import { VERSION } from "./version.ts";
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
+
+/** Calls to one daemon: codec, deadline, errors. What is called, and with what, is the client's. */
+export class Rpc {
+  /** What the daemon is called in errors. */
+  readonly target: string;
+  /** The client's time. */
+  readonly clock: Clock;
+  /** How long to wait between attempts to connect. */
+  readonly backoff: Backoff;
+  /** Chance, 0 to 1. */
+  readonly random: () => number;
+  readonly #channel: Channel;
+  readonly #timeoutMs: number;
+  readonly #waitForReady: boolean;
+  /** The errors of attempts to connect: a call that ended with one of them was never sent. */
+  readonly #connectErrors = new WeakSet<object>();
+
+  /** Connects when the first call needs it. Throws TypeError for a bad target, RangeError for bad options. */
+  constructor(target: string, options: ClientOptions) {
+    this.target = target;
+    this.clock = options.clock ?? systemClock;
+    this.random = options.random ?? Math.random;
+    this.backoff = checkBackoff({ ...DEFAULT_BACKOFF, ...options.backoff });
+    this.#timeoutMs = checkedTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
+    this.#waitForReady = options.waitForReady ?? false;
+    const connectTimeoutMs = checkedTimeout(options.connectTimeoutMs);
+    this.#channel = new Channel(this.#remembering(options.connect ?? connectorOf(target)), {
+      authority: target.startsWith("unix:")
+        ? "localhost"
+        : target.replace(/^http:\/\//, "").replace(/\/$/, ""),
+      userAgent: options.userAgent ?? `msgbus-sdk/${VERSION}`,
+      limits: { maxReceiveMessageBytes: options.maxMessageBytes ?? SDK_LIMITS.maxMessageBytes },
+      clock: this.clock,
+      ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
+    });
+  }
+
+  /** Calls a method with one answer. Throws MsgbusError. */
+  async unary<Request extends DescMessage, Response extends DescMessage>(
+    method: DescMethodUnary<Request, Response>,
+    request: MessageInitShape<Request>,
+    options: CallOptions | undefined,
+  ): Promise<MessageShape<Response>> {
+    const answer = await this.unaryBytes(
+      pathOf(method),
+      toBinary(method.input, create(method.input, request)),
+      options,
+    );
+    try {
+      return fromBinary(method.output, answer);
+    } catch (error) {
+      throw new MsgbusError(
+        "INTERNAL",
+        `Cannot read the daemon's answer: it is no ${method.output.typeName}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** The same with encoded messages. */
+  async unaryBytes(
+    path: string,
+    request: Uint8Array,
+    options: CallOptions | undefined,
+  ): Promise<Uint8Array> {
+    const timeoutMs = checkedTimeout(options?.timeoutMs) ?? this.#timeoutMs;
+    try {
+      if (this.#waitForReady) return await this.#patientUnary(path, request, timeoutMs, options?.signal);
+      const signal = options?.signal;
+      return await this.#channel.unary(
+        path,
+        request,
+        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+      );
+    } catch (error) {
+      throw toMsgbusError(error, this.target);
+    }
+  }
+
+  /** Calls a method with many answers; what the stream throws is for {@linkcode errorOf}. */
+  stream(
+    path: string,
+    request: Uint8Array,
+    options: { readonly signal: AbortSignal; readonly timeoutMs?: number },
+  ): ResponseStream {
+    return this.#channel.serverStreaming(path, request, options);
+  }
+
+  /** The client's error for what a stream threw. */
+  errorOf(thrown: unknown): MsgbusError {
+    return toMsgbusError(thrown, this.target);
+  }
+
+  /** Ends all calls and the connection. */
+  close(): Promise<void> {
+    return this.#channel.close();
+  }
+
+  async #patientUnary(
+    path: string,
+    request: Uint8Array,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const deadlineMs = this.clock.nowMs() + timeoutMs;
+    for (let failures = 1;; failures++) {
+      const leftMs = Math.max(1, deadlineMs - this.clock.nowMs());
+      try {
+        return await this.#channel.unary(path, request, { timeoutMs: leftMs, ...(signal && { signal }) });
+      } catch (error) {
+        const waitMs = backoffMs(this.backoff, failures, this.random);
+        if (!this.#neverSent(error) || this.clock.nowMs() + waitMs >= deadlineMs) throw error;
+        await sleep(this.clock, waitMs, signal);
+      }
+    }
+  }
+
+  #neverSent(thrown: unknown): boolean {
+    return thrown instanceof StatusError && typeof thrown.cause === "object" && thrown.cause !== null &&
+      this.#connectErrors.has(thrown.cause);
+  }
+
+  #remembering(connect: Connect): Connect {
+    return async (signal) => {
+      try {
+        return await connect(signal);
+      } catch (error) {
+        if (typeof error === "object" && error !== null) this.#connectErrors.add(error);
+        throw error;
+      }
+    };
+  }
+}
+
+/** The path of a method on the wire. */
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+function checkedTimeout(ms: number | undefined): number | undefined {
+  if (ms === undefined || (ms > 0 && ms <= MAX_TIMEOUT_MS)) return ms;
+  throw new RangeError(`Cannot use timeout ${ms}: give milliseconds from 1 to ${MAX_TIMEOUT_MS}`);
+}
