@@ -1,0 +1,38 @@
+import { type Command, Option } from "commander";
+import { readConfig } from "../config/read_config.ts";
+import { ALL_SETTINGS } from "../config/settings.ts";
+import { CliError } from "./error.ts";
+import type { Invocation } from "./invocation.ts";
+
+/** `serve`, which is also what runs where no command is named: the daemon. */
+export function addServe(program: Command, invocation: Invocation): void {
+  const given = new Map<string, readonly string[]>();
+  const command = program.command("serve", { isDefault: true })
+    .description("Run the daemon; also what runs without a command")
+    // Without a known command, everything comes here: a misspelt one must be called by that name.
+    .allowExcessArguments();
+  for (const { flag, argument, env, default: standard, doc } of ALL_SETTINGS) {
+    const origin = standard === undefined ? env : `default: ${standard}, ${env}`;
+    command.addOption(
+      new Option(`${flag} ${argument}`, `${doc} [${origin}]`)
+        .argParser((text: string) => {
+          const texts = [...given.get(flag) ?? [], text];
+          given.set(flag, texts);
+          return texts;
+        }),
+    );
+  }
+  command.action(async () => {
+    const [unknown] = command.args;
+    if (unknown !== undefined) {
+      throw new CliError("USAGE", `There is no command ${JSON.stringify(unknown)}; see msgbusd --help`);
+    }
+    const { io } = invocation;
+    const config = readConfig({
+      flags: given,
+      env: (name) => io.env(name),
+      whyUnreadable: (path) => io.files.whyUnreadable(path),
+    });
+    invocation.exitCode = await io.startDaemon(config);
+  });
+}

@@ -1,0 +1,61 @@
+import type { ListenAddress } from "./listen_address.ts";
+import type { PeerAddress } from "./peer_address.ts";
+
+/** Where messages are kept. */
+export type StorageKind = "sqlite" | "kv" | "memory";
+/** When a publish is acknowledged: after the fsync of its commit, or after the commit. */
+export type Durability = "full" | "normal";
+/** The least severe log records that are written. */
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
+/** How log records are written: a line for people, or one JSON object per line. */
+export type LogFormat = "text" | "json";
+
+/** The name of a daemon. */
+export interface NodeName {
+  readonly tenantId: string;
+  readonly blName: string;
+  readonly deviceId: string;
+}
+
+/** Files of a server's TLS, each readable when the configuration was read. */
+export interface TlsFiles {
+  readonly certPath: string;
+  readonly keyPath: string;
+  /** Clients must show a certificate of this authority, where present. */
+  readonly clientCaPath: string | undefined;
+}
+
+/** Files and names for TLS to peers. */
+export interface PeerTls {
+  readonly caPath: string | undefined;
+  /** Our own certificate and its key: both or neither. */
+  readonly certPath: string | undefined;
+  readonly keyPath: string | undefined;
+  /** The name that the peers' certificates must carry, where it is not the host of the endpoint. */
+  readonly domain: string | undefined;
+}
+
+/** Everything a daemon is told at its start: complete and validated. */
+export interface Config {
+  /** At least one address. */
+  readonly listen: readonly ListenAddress[];
+  /** The file of the storage; unused by "memory". */
+  readonly dataPath: string;
+  readonly storage: StorageKind;
+  readonly durability: Durability;
+  /** The node this daemon is. */
+  readonly node: NodeName;
+  readonly peers: readonly PeerAddress[];
+  /** Milliseconds between two pulls from a peer. */
+  readonly syncIntervalMs: number;
+  /** Messages of one pull. */
+  readonly syncBatchLimit: number;
+  /** TLS of every TCP listener; plain text where undefined. */
+  readonly tls: TlsFiles | undefined;
+  /** TLS to peers; undefined where no flag asks for it. */
+  readonly peerTls: PeerTls | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** What the operator should know, one line each: to be logged at start. */
+  readonly warnings: readonly string[];
+}

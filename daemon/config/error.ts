@@ -1,0 +1,23 @@
+/** Why a configuration can't be used. */
+export type ConfigErrorCode =
+  /** A value is malformed or out of its bounds. */
+  | "invalid_value"
+  /** A setting needs another one that is absent, or contradicts it. */
+  | "contradiction"
+  /** A file that a setting names can't be read. */
+  | "unreadable_file"
+  /** The setting is well-formed, but this version can't do what it asks. */
+  | "not_available";
+
+/** The daemon can't start with these settings. The message is one line that names the flag, the value and a wish. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** What kind of error it is. */
+  readonly code: ConfigErrorCode;
+
+  /** Makes an error; line breaks of the message become spaces. */
+  constructor(code: ConfigErrorCode, message: string) {
+    super(message.replace(/[\r\n]+/g, " "));
+    this.code = code;
+  }
+}

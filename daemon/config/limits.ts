@@ -1,0 +1,15 @@
+/** Bounds of the settings; a value beyond one is a ConfigError. */
+export const CONFIG_LIMITS = {
+  /** UTF-8 bytes of each part of the node's name; what the bus takes too. */
+  nameBytes: 1_024,
+  /** Addresses to listen on. */
+  listeners: 16,
+  /** Peers to pull from. */
+  peers: 1_024,
+  /** Shortest time between two pulls from a peer, in milliseconds: below it a daemon would do little else. */
+  minSyncIntervalMs: 10,
+  /** Longest time between two pulls, in milliseconds: one day. */
+  maxSyncIntervalMs: 86_400_000,
+  /** Messages of one pull; Fetch serves no more at once. */
+  maxSyncBatchLimit: 10_000,
+} as const;

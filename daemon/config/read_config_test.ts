@@ -1,0 +1,347 @@
+import assert from "node:assert/strict";
+import { configHelp, configTable } from "./config_table.ts";
+import type { Config } from "./config.ts";
+import { ConfigError, type ConfigErrorCode } from "./error.ts";
+import { readConfig } from "./read_config.ts";
+import { ALL_SETTINGS } from "./settings.ts";
+
+type Flags = Readonly<Record<string, string | readonly string[]>>;
+
+/** Files that end with ".pem" are readable. */
+function read(flags: Flags = {}, env: Readonly<Record<string, string>> = {}): Config {
+  return readConfig({
+    flags: new Map(
+      Object.entries(flags).map(([flag, value]) => [flag, typeof value === "string" ? [value] : value]),
+    ),
+    env: (name) => env[name],
+    whyUnreadable: (path) => path.endsWith(".pem") ? undefined : "it does not exist",
+  });
+}
+
+Deno.test("readConfig without flags and variables gives the defaults of the contract", () => {
+  assert.deepEqual(read(), {
+    listen: [{ kind: "tcp", hostname: "127.0.0.1", port: 50051 }],
+    dataPath: "./msgbus.sqlite",
+    storage: "sqlite",
+    durability: "full",
+    node: { tenantId: "tenant", blName: "default", deviceId: "device" },
+    peers: [],
+    syncIntervalMs: 1_000,
+    syncBatchLimit: 100,
+    tls: undefined,
+    peerTls: undefined,
+    logLevel: "info",
+    logFormat: "text",
+    warnings: [],
+  });
+});
+
+Deno.test("readConfig takes a flag before its variable, and the variable before the default", () => {
+  const env = { MSGBUS_DATA: "/env.sqlite", MSGBUS_TENANT_ID: "env", MSGBUS_SYNC_INTERVAL_MS: "50" };
+  const config = read({ "--data": "/flag.sqlite" }, env);
+  assert.deepEqual(
+    [config.dataPath, config.node.tenantId, config.syncIntervalMs, config.node.blName],
+    ["/flag.sqlite", "env", 50, "default"],
+  );
+});
+
+Deno.test("readConfig takes an empty variable as absent", () => {
+  assert.equal(read({}, { MSGBUS_STORAGE: "", MSGBUS_LISTEN: "" }).storage, "sqlite");
+});
+
+Deno.test("readConfig takes all listen flags, or all parts of the variable, never both", () => {
+  const env = { MSGBUS_LISTEN: "[::1]:1, unix:/run/msgbus.sock" };
+  assert.deepEqual(read({}, env).listen, [
+    { kind: "tcp", hostname: "::1", port: 1 },
+    { kind: "unix", path: "/run/msgbus.sock" },
+  ]);
+  assert.deepEqual(read({ "--listen": ["localhost:0", "unix:a,b"] }, env).listen, [
+    { kind: "tcp", hostname: "localhost", port: 0 },
+    { kind: "unix", path: "a,b" },
+  ]);
+});
+
+Deno.test("readConfig takes every value of the settings with words", () => {
+  for (const storage of ["sqlite", "memory"]) assert.equal(read({ "--storage": storage }).storage, storage);
+  for (const durability of ["full", "normal"]) {
+    assert.equal(read({ "--durability": durability }).durability, durability);
+  }
+  for (const level of ["trace", "debug", "info", "warn", "error"]) {
+    assert.equal(read({ "--log-level": level }).logLevel, level);
+  }
+  for (const format of ["text", "json"]) assert.equal(read({ "--log-format": format }).logFormat, format);
+});
+
+for (
+  const [address, warned] of [
+    ["0.0.0.0:1", true],
+    ["[::]:1", true],
+    ["box:1", true],
+    ["127.9.9.9:1", false],
+    [
+      "[::1]:1",
+      false,
+    ],
+    ["localhost:1", false],
+    ["unix:/s", false],
+  ] as const
+) {
+  Deno.test(`readConfig ${warned ? "warns" : "does not warn"} of plain text on ${address}`, () => {
+    const { warnings } = read({ "--listen": address });
+    assert.equal(warnings.length, warned ? 1 : 0);
+    if (warned) assert.match(warnings.join(), new RegExp(`--listen ${RegExp.escape(address)} .*without TLS`));
+  });
+}
+
+const WRONG: readonly (readonly [
+  what: string,
+  code: ConfigErrorCode,
+  message: string,
+  flags: Flags,
+  env?: Readonly<Record<string, string>>,
+])[] = [
+  [
+    "an address without port",
+    "invalid_value",
+    'Cannot use --listen "localhost": it is not host:port, [v6]:port or unix:/path; ' +
+    "give host:port, [v6]:port or unix:/path",
+    { "--listen": "localhost" },
+  ],
+  [
+    "an address without host",
+    "invalid_value",
+    'Cannot use --listen ":1": the host is missing; give host:port, [v6]:port or unix:/path',
+    { "--listen": ":1" },
+  ],
+  [
+    "a port that is too large",
+    "invalid_value",
+    'Cannot use --listen (from MSGBUS_LISTEN) "h:65536": the port is over 65535; ' +
+    "give host:port, [v6]:port or unix:/path",
+    {},
+    { MSGBUS_LISTEN: "h:65536" },
+  ],
+  [
+    "an IPv6 address without brackets",
+    "invalid_value",
+    'Cannot use --listen "::1:1": it is not host:port, [v6]:port or unix:/path; ' +
+    "give host:port, [v6]:port or unix:/path",
+    { "--listen": "::1:1" },
+  ],
+  [
+    "a socket without path",
+    "invalid_value",
+    'Cannot use --listen "unix:": the path is missing; give host:port, [v6]:port or unix:/path',
+    { "--listen": "unix:" },
+  ],
+  [
+    "an empty part of a list",
+    "invalid_value",
+    'Cannot use --listen (from MSGBUS_LISTEN) "": it is not host:port, [v6]:port or unix:/path; ' +
+    "give host:port, [v6]:port or unix:/path",
+    {},
+    { MSGBUS_LISTEN: "," },
+  ],
+  [
+    "an address twice",
+    "invalid_value",
+    'Cannot use --listen "h:1": it is given twice; give host:port, [v6]:port or unix:/path',
+    { "--listen": ["h:1", "h:1"] },
+  ],
+  [
+    "too many addresses",
+    "invalid_value",
+    "Cannot use --listen: it has 17 values; give it at most 16 times",
+    { "--listen": Array.from({ length: 17 }, (_, i) => `h:${i}`) },
+  ],
+  [
+    "a single value twice",
+    "invalid_value",
+    "Cannot use --data: it has 2 values; give it once",
+    { "--data": ["a", "b"] },
+  ],
+  ["an empty path", "invalid_value", 'Cannot use --data " ": it is empty; give the path of a file', {
+    "--data": " ",
+  }],
+  [
+    "an unknown storage",
+    "invalid_value",
+    'Cannot use --storage (from MSGBUS_STORAGE) "redis": there is no such value; give sqlite, kv or memory',
+    {},
+    { MSGBUS_STORAGE: "redis" },
+  ],
+  [
+    "an unknown durability",
+    "invalid_value",
+    'Cannot use --durability "none": there is no such value; give full or normal',
+    { "--durability": "none" },
+  ],
+  [
+    "an empty name",
+    "invalid_value",
+    'Cannot use --tenant-id "": it is empty; give a name of at most 1024 bytes',
+    { "--tenant-id": "" },
+  ],
+  [
+    "a name with a NUL byte",
+    "invalid_value",
+    'Cannot use --bl-name "a\\u0000": it contains a NUL byte; give a name of at most 1024 bytes',
+    { "--bl-name": "a\0" },
+  ],
+  [
+    "an interval that is no number",
+    "invalid_value",
+    'Cannot use --sync-interval-ms "1s": it is no whole number; give a whole number from 10 to 86400000',
+    { "--sync-interval-ms": "1s" },
+  ],
+  [
+    "an interval that is too short",
+    "invalid_value",
+    'Cannot use --sync-interval-ms "9": it is less than 10; give a whole number from 10 to 86400000',
+    { "--sync-interval-ms": "9" },
+  ],
+  [
+    "a batch that is too large",
+    "invalid_value",
+    'Cannot use --sync-batch-limit "10001": it is more than 10000; give a whole number from 1 to 10000',
+    { "--sync-batch-limit": "10001" },
+  ],
+  [
+    "a peer with half an identity",
+    "invalid_value",
+    'Cannot use --peer "h:1=t/b": the identity is not tenant/bl/device; ' +
+    "give endpoint[=tenant/bl/device], with host:port, http://host:port or unix:/path as endpoint",
+    { "--peer": "h:1=t/b" },
+  ],
+  [
+    "a peer without port",
+    "invalid_value",
+    'Cannot use --peer (from MSGBUS_PEERS) "h": it is not host:port, [v6]:port or unix:/path; ' +
+    "give endpoint[=tenant/bl/device], with host:port, http://host:port or unix:/path as endpoint",
+    {},
+    { MSGBUS_PEERS: "h" },
+  ],
+  [
+    "a peer with two identities",
+    "contradiction",
+    'Cannot use --peer: "h:1" is given twice; give each peer once',
+    { "--peer": ["h:1=a/b/c", "h:1=a/b/d"] },
+  ],
+  [
+    "a certificate without key",
+    "contradiction",
+    "Cannot use --tls-cert: --tls-key is missing; give --tls-key or MSGBUS_TLS_KEY too",
+    { "--tls-cert": "c.pem" },
+  ],
+  [
+    "a key without certificate",
+    "contradiction",
+    "Cannot use --tls-key (from MSGBUS_TLS_KEY): --tls-cert is missing; give --tls-cert or MSGBUS_TLS_CERT too",
+    {},
+    { MSGBUS_TLS_KEY: "k.pem" },
+  ],
+  [
+    "a client CA without certificate",
+    "contradiction",
+    "Cannot use --tls-client-ca: --tls-cert is missing; give --tls-cert or MSGBUS_TLS_CERT too",
+    { "--tls-client-ca": "ca.pem" },
+  ],
+  [
+    "a peer certificate without key",
+    "contradiction",
+    "Cannot use --peer-tls-cert: --peer-tls-key is missing; give --peer-tls-key or MSGBUS_PEER_TLS_KEY too",
+    { "--peer-tls-cert": "c.pem" },
+  ],
+  [
+    "a peer domain without CA",
+    "contradiction",
+    "Cannot use --peer-tls-domain: --peer-tls-ca is missing; give --peer-tls-ca or MSGBUS_PEER_TLS_CA too",
+    { "--peer-tls-domain": "h" },
+  ],
+  [
+    "an unreadable file",
+    "unreadable_file",
+    'Cannot read --tls-cert (from MSGBUS_TLS_CERT) "nope": it does not exist; give the path of a PEM file',
+    {},
+    { MSGBUS_TLS_CERT: "nope" },
+  ],
+  [
+    "TLS, until there is some",
+    "not_available",
+    "Cannot use --tls-cert: this version has no TLS yet; leave it out",
+    { "--tls-cert": "c.pem", "--tls-key": "k.pem", "--tls-client-ca": "ca.pem" },
+  ],
+  [
+    "TLS to peers, until there is some",
+    "not_available",
+    "Cannot use --peer-tls-ca (from MSGBUS_PEER_TLS_CA): this version has no TLS yet; leave it out",
+    {},
+    { MSGBUS_PEER_TLS_CA: "ca.pem" },
+  ],
+  [
+    "peers, until there is sync",
+    "not_available",
+    "Cannot use --peer (from MSGBUS_PEERS): this version has no peer sync yet; leave it out",
+    {},
+    { MSGBUS_PEERS: "http://h:1=t/b/d,unix:/s" },
+  ],
+  [
+    "kv storage, until there is some",
+    "not_available",
+    "Cannot use --storage kv: this version has no kv storage yet; leave it out",
+    { "--storage": "kv" },
+  ],
+];
+
+for (const [what, code, message, flags, env] of WRONG) {
+  Deno.test(`readConfig refuses ${what}`, () => {
+    assert.throws(() => read(flags, env), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.deepEqual([error.code, error.message], [code, message]);
+      return true;
+    });
+  });
+}
+
+Deno.test("ConfigError is one line whatever it quotes", () => {
+  assert.equal(new ConfigError("unreadable_file", "a\r\nb\nc").message, "a b c");
+});
+
+Deno.test("the table and the help text name every setting with its variable and default", () => {
+  assert.equal(new Set(ALL_SETTINGS.map(({ flag }) => flag)).size, ALL_SETTINGS.length);
+  for (const { flag, env, default: standard } of ALL_SETTINGS) {
+    const row = configTable().split("\n").find((line) => line.startsWith(`| \`${flag} `));
+    assert.ok(
+      row?.includes(`\`${env}\``) && (standard === undefined || row.includes(`\`${standard}\``)),
+      flag,
+    );
+    assert.ok(
+      configHelp().includes(`${standard === undefined ? "[" : `[default: ${standard}, `}${env}]`),
+      flag,
+    );
+  }
+});
+
+Deno.test("the flags and variables are those of the contract", () => {
+  assert.deepEqual(ALL_SETTINGS.map(({ flag, env }) => `${flag} ${env}`), [
+    "--listen MSGBUS_LISTEN",
+    "--data MSGBUS_DATA",
+    "--storage MSGBUS_STORAGE",
+    "--durability MSGBUS_DURABILITY",
+    "--tenant-id MSGBUS_TENANT_ID",
+    "--bl-name MSGBUS_BL_NAME",
+    "--device-id MSGBUS_DEVICE_ID",
+    "--peer MSGBUS_PEERS",
+    "--peer-tls-ca MSGBUS_PEER_TLS_CA",
+    "--peer-tls-cert MSGBUS_PEER_TLS_CERT",
+    "--peer-tls-key MSGBUS_PEER_TLS_KEY",
+    "--peer-tls-domain MSGBUS_PEER_TLS_DOMAIN",
+    "--tls-cert MSGBUS_TLS_CERT",
+    "--tls-key MSGBUS_TLS_KEY",
+    "--tls-client-ca MSGBUS_TLS_CLIENT_CA",
+    "--sync-interval-ms MSGBUS_SYNC_INTERVAL_MS",
+    "--sync-batch-limit MSGBUS_SYNC_BATCH_LIMIT",
+    "--log-level MSGBUS_LOG_LEVEL",
+    "--log-format MSGBUS_LOG_FORMAT",
+  ]);
+});

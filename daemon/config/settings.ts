@@ -1,0 +1,171 @@
+import type { Durability, LogFormat, LogLevel, StorageKind } from "./config.ts";
+import { CONFIG_LIMITS } from "./limits.ts";
+import { ADDRESS_FORMS, parseListenAddress } from "./listen_address.ts";
+import { parsePeerAddress, PEER_FORMS } from "./peer_address.ts";
+import { list, optional, type Parsed, required, type Setting } from "./setting.ts";
+
+const encoder = new TextEncoder();
+
+/** Every setting of the daemon, in the order of the help text. Flags and variables are part of the contract. */
+export const SETTINGS = {
+  listen: list({
+    flag: "--listen",
+    argument: "<address>",
+    env: "MSGBUS_LISTEN",
+    default: "127.0.0.1:50051",
+    maxValues: CONFIG_LIMITS.listeners,
+    doc: "Where clients connect: host:port, [v6]:port or unix:/path. Repeatable.",
+    wish: ADDRESS_FORMS,
+  }, (text) => orProblem(parseListenAddress(text))),
+  data: required({
+    flag: "--data",
+    argument: "<file>",
+    env: "MSGBUS_DATA",
+    default: "./msgbus.sqlite",
+    doc: "The file that keeps the messages; it and its folder are created when absent.",
+    wish: "the path of a file",
+  }, path),
+  storage: choice<StorageKind>({
+    flag: "--storage",
+    env: "MSGBUS_STORAGE",
+    default: "sqlite",
+    doc: "What keeps the messages. memory keeps nothing over a restart; kv comes with a later version.",
+  }, ["sqlite", "kv", "memory"]),
+  durability: choice<Durability>({
+    flag: "--durability",
+    env: "MSGBUS_DURABILITY",
+    default: "full",
+    doc:
+      "full acknowledges after the fsync; normal leaves the fsync to the system: a power cut loses the last.",
+  }, ["full", "normal"]),
+  tenantId: name("--tenant-id", "MSGBUS_TENANT_ID", "tenant", "First part of this node's name."),
+  blName: name("--bl-name", "MSGBUS_BL_NAME", "default", "Second part of this node's name."),
+  deviceId: name("--device-id", "MSGBUS_DEVICE_ID", "device", "Third part of this node's name."),
+  peer: list({
+    flag: "--peer",
+    argument: "<peer>",
+    env: "MSGBUS_PEERS",
+    default: undefined,
+    maxValues: CONFIG_LIMITS.peers,
+    doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable. Comes with a later version.",
+    wish: PEER_FORMS,
+  }, (text) => orProblem(parsePeerAddress(text))),
+  peerTlsCa: file("--peer-tls-ca", "MSGBUS_PEER_TLS_CA", "PEM file of the authority that peers must have."),
+  peerTlsCert: file(
+    "--peer-tls-cert",
+    "MSGBUS_PEER_TLS_CERT",
+    "PEM file of the certificate to show to peers.",
+  ),
+  peerTlsKey: file("--peer-tls-key", "MSGBUS_PEER_TLS_KEY", "PEM file of that certificate's key."),
+  peerTlsDomain: optional({
+    flag: "--peer-tls-domain",
+    argument: "<name>",
+    env: "MSGBUS_PEER_TLS_DOMAIN",
+    doc: "The name that peers' certificates must carry. TLS comes with a later version.",
+    wish: "a host name",
+  }, (text) => /^[\w.-]+$/.test(text) ? { value: text } : { problem: "it is no host name" }),
+  tlsCert: file("--tls-cert", "MSGBUS_TLS_CERT", "PEM file of the certificate to show to clients."),
+  tlsKey: file("--tls-key", "MSGBUS_TLS_KEY", "PEM file of that certificate's key."),
+  tlsClientCa: file(
+    "--tls-client-ca",
+    "MSGBUS_TLS_CLIENT_CA",
+    "PEM file of the authority that clients must have.",
+  ),
+  syncIntervalMs: integer(
+    {
+      flag: "--sync-interval-ms",
+      argument: "<ms>",
+      env: "MSGBUS_SYNC_INTERVAL_MS",
+      default: "1000",
+      doc: "Milliseconds between two pulls from a peer.",
+    },
+    CONFIG_LIMITS.minSyncIntervalMs,
+    CONFIG_LIMITS.maxSyncIntervalMs,
+  ),
+  syncBatchLimit: integer(
+    {
+      flag: "--sync-batch-limit",
+      argument: "<count>",
+      env: "MSGBUS_SYNC_BATCH_LIMIT",
+      default: "100",
+      doc: "Messages of one pull.",
+    },
+    1,
+    CONFIG_LIMITS.maxSyncBatchLimit,
+  ),
+  logLevel: choice<LogLevel>({
+    flag: "--log-level",
+    env: "MSGBUS_LOG_LEVEL",
+    default: "info",
+    doc: "The least severe log records that are written.",
+  }, ["trace", "debug", "info", "warn", "error"]),
+  logFormat: choice<LogFormat>({
+    flag: "--log-format",
+    env: "MSGBUS_LOG_FORMAT",
+    default: "text",
+    doc: "How log records are written: lines for people, or one JSON object per line.",
+  }, ["text", "json"]),
+} as const;
+
+/** The settings in the order of the help text, where their values do not matter. */
+export const ALL_SETTINGS: readonly Setting<unknown>[] = Object.values(SETTINGS);
+
+function choice<T extends string>(
+  description: {
+    readonly flag: string;
+    readonly env: string;
+    readonly default: T;
+    readonly doc: string;
+  },
+  values: readonly T[],
+): Setting<T> {
+  const wish = values.join(", ").replace(/, ([^,]*)$/, " or $1");
+  const doc = `${description.doc} One of ${wish}.`;
+  return required({ ...description, argument: "<word>", doc, wish }, (text) => {
+    const value = values.find((candidate) => candidate === text);
+    return value === undefined ? { problem: "there is no such value" } : { value };
+  });
+}
+
+function integer(
+  description: {
+    readonly flag: string;
+    readonly argument: string;
+    readonly env: string;
+    readonly default: string;
+    readonly doc: string;
+  },
+  min: number,
+  max: number,
+): Setting<number> {
+  return required({ ...description, wish: `a whole number from ${min} to ${max}` }, (text) => {
+    if (!/^[0-9]+$/.test(text)) return { problem: "it is no whole number" };
+    const value = Number(text);
+    if (value < min) return { problem: `it is less than ${min}` };
+    return value > max ? { problem: `it is more than ${max}` } : { value };
+  });
+}
+
+function name(flag: string, env: string, standard: string, doc: string): Setting<string> {
+  const wish = `a name of at most ${CONFIG_LIMITS.nameBytes} bytes`;
+  return required({ flag, argument: "<name>", env, default: standard, doc, wish }, (text) => {
+    if (text.trim() === "") return { problem: "it is empty" };
+    if (text.includes("\0")) return { problem: "it contains a NUL byte" };
+    const bytes = encoder.encode(text).length;
+    return bytes > CONFIG_LIMITS.nameBytes ? { problem: `it has ${bytes} bytes` } : { value: text };
+  });
+}
+
+function file(flag: string, env: string, doc: string): Setting<string | undefined> {
+  const full = `${doc} TLS comes with a later version.`;
+  return optional({ flag, argument: "<file>", env, doc: full, wish: "the path of a PEM file" }, path);
+}
+
+function path(text: string): Parsed<string> {
+  if (text.trim() === "") return { problem: "it is empty" };
+  return text.includes("\0") ? { problem: "it contains a NUL byte" } : { value: text };
+}
+
+function orProblem<T extends object>(parsed: T | string): Parsed<T> {
+  return typeof parsed === "string" ? { problem: parsed } : { value: parsed };
+}

@@ -1,0 +1,31 @@
+import type { Config } from "./config.ts";
+import { ConfigError } from "./error.ts";
+import type { Setting } from "./setting.ts";
+import type { SettingReader } from "./setting_reader.ts";
+import { SETTINGS } from "./settings.ts";
+
+/**
+ * Refuses what belongs to the contract but not to this version: starting without it would serve in plain text what
+ * was to be encrypted, or keep messages elsewhere than asked. Throws ConfigError "not_available".
+ */
+export function refuseUnavailable(config: Config, reader: SettingReader): void {
+  if (config.tls !== undefined) throw unavailable(reader, SETTINGS.tlsCert, "TLS");
+  if (config.peerTls !== undefined) {
+    const setting = config.peerTls.caPath === undefined ? SETTINGS.peerTlsCert : SETTINGS.peerTlsCa;
+    throw unavailable(reader, setting, "TLS");
+  }
+  if (config.peers.length > 0) throw unavailable(reader, SETTINGS.peer, "peer sync");
+  if (config.storage === "kv") throw unavailable(reader, SETTINGS.storage, "kv storage", " kv");
+}
+
+function unavailable(
+  reader: SettingReader,
+  setting: Setting<unknown>,
+  what: string,
+  value = "",
+): ConfigError {
+  return new ConfigError(
+    "not_available",
+    `Cannot use ${reader.describe(setting)}${value}: this version has no ${what} yet; leave it out`,
+  );
+}

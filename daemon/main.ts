@@ -1,0 +1,28 @@
+/**
+ * The executable: the daemon and the command line.
+ *
+ * @module
+ */
+import { denoIo } from "./cli/deno_io.ts";
+import { run } from "./cli/run.ts";
+import { type DaemonProcess, runDaemon } from "./run_daemon.ts";
+
+const encoder = new TextEncoder();
+
+const daemonProcess: DaemonProcess = {
+  writeLine(line) {
+    const bytes = encoder.encode(line);
+    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  },
+  onStop(callback) {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, callback);
+    return () => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, callback);
+    };
+  },
+  exit: (code) => Deno.exit(code),
+};
+
+if (import.meta.main) {
+  Deno.exit(await run(Deno.args, denoIo((config) => runDaemon(config, daemonProcess))));
+}

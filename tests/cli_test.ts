@@ -1,0 +1,445 @@
+/** The command line against the real service over memory: what people and programs see, and the exit codes. */
+import { GrpcServer, listenTcp } from "@msgbus/grpc";
+import assert from "node:assert/strict";
+import { Bus } from "../daemon/bus/bus.ts";
+import { type CliIo, ClosedOutput } from "../daemon/cli/io.ts";
+import { run } from "../daemon/cli/run.ts";
+import type { Config } from "../daemon/config/config.ts";
+import { serveMsgbus } from "../daemon/service/msgbus_service.ts";
+import { MemoryStore } from "../daemon/store/memory/store.ts";
+
+const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
+const encoder = new TextEncoder();
+
+/** A daemon with a clock that stands still and chance that counts. */
+class TestDaemon implements AsyncDisposable {
+  readonly address: string;
+  readonly #server: GrpcServer;
+  readonly #serving: Promise<void>;
+  readonly #stopping: AbortController;
+
+  private constructor(bus: Bus) {
+    this.#server = new GrpcServer();
+    this.#stopping = new AbortController();
+    serveMsgbus(this.#server, bus, this.#stopping.signal);
+    const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
+    this.address = listener.address;
+    this.#serving = this.#server.serve(listener);
+  }
+
+  static async start(): Promise<TestDaemon> {
+    let count = 0;
+    return new TestDaemon(
+      await Bus.open({
+        store: new MemoryStore(),
+        node: NODE,
+        clock: () => 1_700_000_000_123,
+        random: (into) => into.fill(count++ & 0xff),
+      }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#server.shutdown(0);
+    await this.#serving;
+  }
+}
+
+/** Surroundings in memory. */
+class TestIo {
+  out = "";
+  err = "";
+  input = "";
+  terminal = false;
+  stdoutOpen = true;
+  interrupt: () => void = () => {};
+  readonly env: Record<string, string> = { XDG_STATE_HOME: "/state" };
+  readonly files = new Map<string, string>();
+  readonly configs: Config[] = [];
+  /** Called after each write to standard output. */
+  onOut: () => void = () => {};
+
+  constructor(daemon?: TestDaemon) {
+    // Nobody listens on port 1.
+    this.env.MSGBUS_CONNECT = daemon?.address ?? "127.0.0.1:1";
+  }
+
+  /** Runs a command line. */
+  run(...argv: readonly string[]): Promise<number> {
+    this.out = "";
+    this.err = "";
+    return run(argv, this.#io());
+  }
+
+  /** Runs a command line with --json; gives the objects of standard output. */
+  async json(...argv: readonly string[]): Promise<unknown[]> {
+    await this.run(...argv, "--json");
+    return this.out.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  }
+
+  #io(): CliIo {
+    return {
+      stdout: {
+        isTerminal: this.terminal,
+        write: (data) => {
+          if (!this.stdoutOpen) return Promise.reject(new ClosedOutput("closed"));
+          this.out += data;
+          this.onOut();
+          return Promise.resolve();
+        },
+      },
+      stderr: { isTerminal: false, write: (data) => Promise.resolve(void (this.err += data)) },
+      stdin: () => Promise.resolve(encoder.encode(this.input)),
+      env: (name) => this.env[name],
+      files: {
+        read: (path) => {
+          const content = this.files.get(path);
+          return Promise.resolve(content === undefined ? undefined : encoder.encode(content));
+        },
+        replace: (path, content) => Promise.resolve(void this.files.set(path, content)),
+        whyUnreadable: (path) => this.files.has(path) ? undefined : "it does not exist",
+      },
+      onInterrupt: (callback) => {
+        this.interrupt = callback;
+        return () => this.interrupt = () => {};
+      },
+      startDaemon: (config) => {
+        this.configs.push(config);
+        return Promise.resolve(0);
+      },
+      runtimeVersions: () => [["deno", "2.9.6"], ["sqlite", "3.53.0"]],
+    };
+  }
+}
+
+const MESSAGE_ONE = {
+  schema: "msgbus.message/1",
+  topic: "orders",
+  origin: { tenant_id: "tenant", bl_name: "default", device_id: "device" },
+  head_id: 1,
+  created_at_ms: 1_700_000_000_123,
+  deleted: false,
+  headers: {},
+  payload_base64: "aMOpbGxv",
+  payload_text: "héllo",
+};
+
+function withoutId(record: unknown): unknown {
+  assert.ok(typeof record === "object" && record !== null && "id" in record && typeof record.id === "string");
+  const { id, ...rest } = record;
+  assert.match(id, /^[0-9a-f-]{36}$/);
+  return rest;
+}
+
+Deno.test("pub prints where the message stands, for people and for programs", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  assert.deepEqual((await io.json("pub", "orders", "héllo")).map(withoutId), [MESSAGE_ONE]);
+  assert.equal(await io.run("pub", "orders", "two", "--header", "a=b=c", "--header", "d="), 0);
+  assert.equal(io.out, "#2  2023-11-14T22:13:20.123Z  two  [a=b=c, d=]\n");
+  assert.equal(io.err, "");
+});
+
+Deno.test("pub takes its payload from standard input and from a file", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  io.input = "piped\n";
+  assert.equal(await io.run("pub", "orders", "-"), 0);
+  assert.equal(io.out, "#1  2023-11-14T22:13:20.123Z  piped\\n\n");
+  io.files.set("/payload", "of a file");
+  assert.equal(await io.run("pub", "orders", "--file", "/payload"), 0);
+  assert.match(io.out, /of a file\n$/);
+});
+
+for (
+  const [what, argv, message] of [
+    ["no payload", [], "The payload is missing; give it, or - for standard input, or --file"],
+    [
+      "a file that is missing",
+      ["--file", "/nope"],
+      'Cannot read --file "/nope": it does not exist; give another',
+    ],
+    ["two payloads", ["x", "--file", "/nope"], "Cannot take both a payload and --file; give one"],
+  ] as const
+) {
+  Deno.test(`pub with ${what} is exit code 2`, async () => {
+    const io = new TestIo();
+    assert.deepEqual([await io.run("pub", "orders", ...argv), io.out, io.err], [
+      2,
+      "",
+      `msgbusd: ${message}\n`,
+    ]);
+  });
+}
+
+Deno.test("fetch prints a range; control characters are escaped, bytes are hex, deleted messages keep their place", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  for (const payload of ["one", "\x1b]0;title\x07", "three\tthree"]) await io.run("pub", "orders", payload);
+  assert.equal(await io.run("delete", "orders", "1", "1"), 0);
+  assert.equal(io.out, "deleted 1 of orders #1 to #1\n");
+  assert.equal(await io.run("fetch", "orders"), 0);
+  assert.equal(
+    io.out,
+    "#1  2023-11-14T22:13:20.123Z  (deleted)\n" +
+      "#2  2023-11-14T22:13:20.123Z  \\u001b]0;title\\u0007\n" +
+      "#3  2023-11-14T22:13:20.123Z  three\\tthree\n",
+  );
+  await io.run("fetch", "orders", "--from", "2", "--limit", "1");
+  assert.match(io.out, /^#2 .*\n$/);
+  assert.deepEqual([await io.run("fetch", "nothing"), io.out], [0, ""]);
+  assert.deepEqual([await io.run("fetch", "orders", "--origin", "a/b/c"), io.out], [0, ""]);
+});
+
+Deno.test("colour goes to a terminal only, and not where NO_COLOR is set", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  io.terminal = true;
+  await io.run("pub", "orders", "x");
+  assert.equal(io.out, "\x1b[2m#1  2023-11-14T22:13:20.123Z\x1b[0m  x\n");
+  io.env.NO_COLOR = "1";
+  await io.run("fetch", "orders");
+  assert.equal(io.out, "#1  2023-11-14T22:13:20.123Z  x\n");
+});
+
+Deno.test("sub ends after --count with 0, and on an interrupt with 0", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  await io.run("pub", "orders", "one");
+  await io.run("pub", "orders", "two");
+  assert.equal(await io.run("sub", "orders", "--count", "1"), 0);
+  assert.match(io.out, /^#1 .*one\n$/);
+  io.onOut = () => io.interrupt();
+  assert.equal(await io.run("sub", "orders"), 0);
+  assert.match(io.out, /^#1 .*one\n#2 .*two\n$/);
+});
+
+Deno.test("sub whose reader went away ends with 0", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  await io.run("pub", "orders", "one");
+  io.stdoutOpen = false;
+  assert.deepEqual([await io.run("sub", "orders"), io.err], [0, ""]);
+});
+
+Deno.test("pull prints what it has not printed before, and exit code 1 says that there is nothing", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  for (const payload of ["one", "two", "three"]) await io.run("pub", "orders", payload);
+  assert.equal(await io.run("pull", "orders", "--limit", "2"), 0);
+  assert.match(io.out, /^#1 .*one\n#2 .*two\n$/);
+  assert.equal(await io.run("pull", "orders"), 0);
+  assert.match(io.out, /^#3 .*three\n$/);
+  assert.deepEqual([await io.run("pull", "orders"), io.out, io.err], [
+    1,
+    "",
+    'msgbusd: Nothing new in "orders"\n',
+  ]);
+  assert.match([...io.files.keys()].join(), /^\/state\/msgbus\/pull-[0-9a-f]{32}\.json$/);
+  assert.match([...io.files.values()].join(), /"topic":"orders",.*"head_id":3}\n$/);
+  assert.equal(await io.run("pull", "orders", "--state", "/mine"), 0);
+  assert.match(io.out, /^#1 /);
+});
+
+Deno.test("pull does not move on when its output could not be written", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  await io.run("pub", "orders", "one");
+  io.stdoutOpen = false;
+  await io.run("pull", "orders");
+  assert.equal(io.files.size, 0);
+});
+
+Deno.test("pull refuses a state of another log, of something else, or of a log that was longer", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  await io.run("pub", "orders", "one");
+  await io.run("pub", "others", "one");
+  await io.run("pull", "orders", "--state", "/s");
+  assert.equal(await io.run("pull", "others", "--state", "/s"), 2);
+  assert.match(io.err, /belongs to another topic or origin/);
+  io.files.set("/s", (io.files.get("/s") ?? "").replace('"head_id":1', '"head_id":9'));
+  assert.equal(await io.run("pull", "orders", "--state", "/s"), 2);
+  assert.match(io.err, /head 9 was printed before, but the log ends at 1; remove "\/s"/);
+  io.files.set("/s", "junk");
+  assert.equal(await io.run("pull", "orders", "--state", "/s"), 2);
+  assert.match(io.err, /it is no state of pull/);
+});
+
+Deno.test("heads and head print the logs, for people and for programs", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  for (let i = 0; i < 12; i++) await io.run("pub", "orders", "x");
+  await io.run("pub", "a-longer-topic", "x");
+  await io.run("heads");
+  assert.equal(
+    io.out,
+    "TOPIC           ORIGIN                 HEAD\n" +
+      "a-longer-topic  tenant/default/device     1\n" +
+      "orders          tenant/default/device    12\n",
+  );
+  const origin = { tenant_id: "tenant", bl_name: "default", device_id: "device" };
+  assert.deepEqual(await io.json("heads"), [
+    { schema: "msgbus.head/1", topic: "a-longer-topic", origin, head_id: 1 },
+    { schema: "msgbus.head/1", topic: "orders", origin, head_id: 12 },
+  ]);
+  assert.deepEqual([await io.run("head", "orders"), io.out], [0, "12\n"]);
+  assert.deepEqual(await io.json("head", "orders"), [{
+    schema: "msgbus.topic_head/1",
+    topic: "orders",
+    head_id: 12,
+  }]);
+  assert.deepEqual([await io.run("head", "nope"), io.out, io.err], [
+    1,
+    "",
+    'msgbusd: No message in "nope"\n',
+  ]);
+});
+
+Deno.test("fifo enqueues, peeks, rejects and acks; what is not accepted or not there is exit code 1", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  const [enqueued] = await io.json("fifo", "enqueue", "jobs", "work", "--topic", "t", "--header", "a=b");
+  assert.deepEqual(withoutId(enqueued), {
+    schema: "msgbus.fifo_message/1",
+    queue: "jobs",
+    topic: "t",
+    source: MESSAGE_ONE.origin,
+    target: MESSAGE_ONE.origin,
+    sequence: 1,
+    created_at_ms: 1_700_000_000_123,
+    attempts: 0,
+    headers: { a: "b" },
+    payload_base64: "d29yaw==",
+    payload_text: "work",
+  });
+  await io.run("fifo", "peek", "jobs");
+  const id = /[0-9a-f-]{36}/.exec(io.out)?.[0] ?? "";
+  assert.equal(io.out, `#1  2023-11-14T22:13:20.123Z  ${id}  attempts 0  work  [a=b]\n`);
+  assert.deepEqual([await io.run("fifo", "reject", "jobs", id), io.out], [0, "accepted\n"]);
+  assert.deepEqual(
+    [await io.run("fifo", "ack", "jobs", "other"), io.out],
+    [1, "not accepted: another message is in front, or none\n"],
+  );
+  assert.deepEqual(await io.json("fifo", "ack", "jobs", id), [
+    { schema: "msgbus.fifo_answer/1", queue: "jobs", message_id: id, accepted: true },
+  ]);
+  assert.equal(await io.run("fifo", "peek", "jobs", "--json"), 1);
+  assert.deepEqual([io.out, JSON.parse(io.err)], ["", {
+    schema: "msgbus.error/1",
+    code: "NOTHING_THERE",
+    message: 'No message in queue "jobs"',
+    exit_code: 1,
+  }]);
+});
+
+Deno.test("health, ready, sync and version print one line or one object each", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  const node = MESSAGE_ONE.origin;
+  assert.deepEqual([await io.run("health"), io.out], [0, "SERVING tenant/default/device\n"]);
+  assert.deepEqual(await io.json("health"), [{ schema: "msgbus.health/1", status: "SERVING", node }]);
+  assert.deepEqual([await io.run("ready"), io.out], [0, "READY tenant/default/device\n"]);
+  assert.deepEqual(await io.json("ready"), [
+    { schema: "msgbus.readiness/1", ready: true, status: "READY", error: "", node },
+  ]);
+  assert.deepEqual(await io.json("sync"), []);
+  assert.deepEqual([await io.run("version"), io.out], [0, "msgbus  0.1.0\ndeno    2.9.6\nsqlite  3.53.0\n"]);
+  assert.deepEqual(await io.json("version"), [
+    { schema: "msgbus.version/1", msgbus: "0.1.0", deno: "2.9.6", sqlite: "3.53.0" },
+  ]);
+});
+
+Deno.test("a daemon that can't be reached is exit code 3, for people and for programs", async () => {
+  const io = new TestIo();
+  for (const argv of [["ready"], ["sub", "orders"], ["pub", "orders", "x"], ["pull", "orders"]]) {
+    assert.equal(await io.run(...argv), 3, argv.join(" "));
+    assert.match(io.err, /^msgbusd: 127\.0\.0\.1:1: cannot connect: .*\(UNAVAILABLE\)\n$/);
+  }
+  assert.equal(await io.run("ready", "--json"), 3);
+  const { schema, code, exit_code } = JSON.parse(io.err);
+  assert.deepEqual([schema, code, exit_code], ["msgbus.error/1", "UNAVAILABLE", 3]);
+});
+
+Deno.test("a daemon that does not answer in time is exit code 3", async () => {
+  // The system takes the connection, and nobody ever reads from it.
+  const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
+  try {
+    const io = new TestIo();
+    assert.equal(await io.run("health", "--connect", listener.address, "--timeout-ms", "50"), 3);
+    assert.match(io.err, /\(DEADLINE_EXCEEDED\)\n$/);
+  } finally {
+    listener.close();
+  }
+});
+
+Deno.test("what the daemon refuses is exit code 4 and names the status", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  assert.equal(await io.run("pub", "$msgbus.x", "y"), 4);
+  assert.match(io.err, /^msgbusd: .*reserved.*\(PERMISSION_DENIED\)\n$/);
+  assert.equal(await io.run("sub", " "), 4);
+  assert.match(io.err, /\(INVALID_ARGUMENT\)\n$/);
+});
+
+for (
+  const [argv, message] of [
+    [["--bogus"], /^msgbusd: unknown option '--bogus'; see --help\n$/],
+    [["serve", "--bogus", "1"], /unknown option '--bogus'/],
+    [["frobnicate"], /^msgbusd: There is no command "frobnicate"; see msgbusd --help\n$/],
+    [["--listen"], /option '--listen <address>' argument missing/],
+    [["--storage", "redis"], /^msgbusd: Cannot use --storage "redis": /],
+    [["--data", "a", "--data", "b"], /^msgbusd: Cannot use --data: it has 2 values; give it once\n$/],
+    [["pub"], /missing required argument 'topic'/],
+    [["fifo"], /The command is missing/],
+    [["fetch", "t", "--from", "0"], /'0' is invalid.*Give a whole number from 1 on/],
+    [["sub", "t", "--from", "yesterday"], /'yesterday' is invalid/],
+    [["head", "t", "--origin", "a/b"], /Give tenant\/bl\/device/],
+    [["pub", "t", "x", "--header", "novalue"], /Give name=value/],
+    [["health", "--timeout-ms", "0"], /Give milliseconds from 1/],
+    [["health", "--connect", "nowhere"], /^msgbusd: --connect: Cannot connect to "nowhere"/],
+  ] as const
+) {
+  Deno.test(`a wrong command line is exit code 2 and one line: ${argv.join(" ")}`, async () => {
+    const io = new TestIo();
+    assert.equal(await io.run(...argv), 2);
+    assert.match(io.err, message);
+    assert.match(io.err, /^[^\n]+\n$/);
+    assert.deepEqual([io.out, io.configs], ["", []]);
+  });
+}
+
+Deno.test("no command, and serve, start the daemon with flags before variables", async () => {
+  const io = new TestIo();
+  io.env.MSGBUS_DATA = "/env.sqlite";
+  io.env.MSGBUS_DEVICE_ID = "box";
+  assert.equal(await io.run("--listen", "[::1]:1", "--listen=unix:/s", "--data", "/flag.sqlite"), 0);
+  assert.equal(await io.run("serve"), 0);
+  assert.equal(await io.run(), 0);
+  assert.deepEqual(io.configs.map(({ listen, dataPath, node }) => [listen.length, dataPath, node.deviceId]), [
+    [2, "/flag.sqlite", "box"],
+    [1, "/env.sqlite", "box"],
+    [1, "/env.sqlite", "box"],
+  ]);
+});
+
+Deno.test("the help texts name variables, defaults and exit codes", async () => {
+  const io = new TestIo();
+  assert.equal(await io.run("--help"), 0);
+  for (const wanted of ["MSGBUS_LISTEN", "127.0.0.1:50051", "--log-format", "70  a fault", "fifo", "pull"]) {
+    assert.ok(io.out.includes(wanted), wanted);
+  }
+  assert.equal(await io.run("sub", "--help"), 0);
+  for (const wanted of ["MSGBUS_CONNECT", "--from <head|now>", "Exit codes"]) {
+    assert.ok(io.out.includes(wanted), wanted);
+  }
+  assert.deepEqual([await io.run("--version"), io.out], [0, "0.1.0\n"]);
+});
+
+Deno.test("the version is that of the daemon's package", async () => {
+  const io = new TestIo();
+  await io.run("--version");
+  const { version } = JSON.parse(await Deno.readTextFile(new URL("../daemon/deno.json", import.meta.url)));
+  assert.equal(io.out, `${version}\n`);
+});
