@@ -1,0 +1,75 @@
+/** What was acknowledged survives the death of the process. */
+import assert from "node:assert/strict";
+import { connect } from "@msgbus/sdk";
+import { DaemonProcess, TempFolder } from "./daemon_process.ts";
+
+const TOTAL = 10_000;
+const IN_FLIGHT = 200;
+
+Deno.test("kill -9 in the middle of 10,000 publishes loses nothing acknowledged and leaves no gap", async () => {
+  await using folder = await TempFolder.make();
+  const flags = ["--data", `${folder.path}/bus.sqlite`];
+  const acknowledged = new Map<number, string>();
+  let started = 0;
+  for (const killAfter of [1, TOTAL / 4, TOTAL / 2, TOTAL - 1]) {
+    await using daemon = await DaemonProcess.start(flags);
+    await using client = connect(daemon.address);
+    let killed: Promise<void> | undefined;
+    const publisher = async () => {
+      while (killed === undefined && started < TOTAL) {
+        const payload = `message ${started++}`;
+        try {
+          const { headId } = await client.publish("crash", payload);
+          assert.equal(acknowledged.has(headId), false, `head ${headId} was given twice`);
+          acknowledged.set(headId, payload);
+        } catch {
+          // The daemon died before it answered: this one may be stored or not.
+          return;
+        }
+        if (acknowledged.size >= killAfter) killed ??= daemon.kill();
+      }
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, publisher));
+    await killed;
+  }
+  await using daemon = await DaemonProcess.start(flags);
+  await using client = connect(daemon.address);
+  const stored = new Map<number, string>();
+  let head = 0;
+  while ((await client.head("crash") ?? 0) > head) {
+    for await (const message of client.fetch("crash", { from: head + 1, limit: 10_000 })) {
+      assert.equal(message.headId, ++head, "heads have no gap");
+      stored.set(head, message.text());
+    }
+  }
+  for (const [headId, payload] of acknowledged) assert.equal(stored.get(headId), payload);
+  assert.ok(acknowledged.size >= TOTAL - 4 * IN_FLIGHT, `${acknowledged.size} were acknowledged`);
+  assert.equal(new Set(stored.values()).size, stored.size, "nothing is stored twice");
+});
+
+Deno.test("kill -9 keeps deletions and queues as they were acknowledged", async () => {
+  await using folder = await TempFolder.make();
+  const flags = ["--data", `${folder.path}/bus.sqlite`];
+  let front: string;
+  {
+    await using daemon = await DaemonProcess.start(flags);
+    await using client = connect(daemon.address);
+    for (const payload of ["one", "two", "three"]) await client.publish("t", payload);
+    assert.equal(await client.deleteRange("t", { from: 2, to: 2 }), 1);
+    const queue = client.fifo("q");
+    const first = await queue.enqueue("first");
+    front = (await queue.enqueue("second")).id;
+    assert.equal(await queue.ack(first), true);
+    assert.equal(await queue.reject(front), true);
+    await daemon.kill();
+  }
+  await using daemon = await DaemonProcess.start(flags);
+  await using client = connect(daemon.address);
+  const stored: [number, boolean, string][] = [];
+  for await (const message of client.fetch("t")) {
+    stored.push([message.headId, message.deleted, message.text()]);
+  }
+  assert.deepEqual(stored, [[1, false, "one"], [2, true, ""], [3, false, "three"]]);
+  const message = await client.fifo("q").peek();
+  assert.deepEqual([message?.id, message?.sequence, message?.attempts], [front, 2, 1]);
+});
