@@ -1,5 +1,5 @@
 import type { Logger } from "@logtape/logtape";
-import { GrpcServer, type Listener, listenTcp, listenUnix } from "@msgbus/grpc";
+import { GrpcServer, type Listener, listenTcp, listenUnix, Status, StatusError } from "@msgbus/grpc";
 import { Bus } from "./bus/bus.ts";
 import type { Config } from "./config/config.ts";
 import { formatListenAddress, type ListenAddress } from "./config/listen_address.ts";
@@ -52,7 +52,7 @@ export class Daemon {
         random: (into) => crypto.getRandomValues(into),
       });
       const server = new GrpcServer({
-        onError: (error, path) => log.error("{path} failed: {error}", { path, error: describeError(error) }),
+        onError: failureLog(log),
       });
       const stopping = new AbortController();
       serveMsgbus(server, bus, stopping.signal);
@@ -81,7 +81,7 @@ export class Daemon {
   async #stop(): Promise<void> {
     this.#log.info("stopping: {connections} connections", { connections: this.#server.connections });
     // A subscription has no end of its own to wait for.
-    this.#stopping.abort();
+    this.#stopping.abort(new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again"));
     await this.#server.shutdown(STOP_GRACE_MS);
     await Promise.all(this.#serving);
     await this.#bus.close();
@@ -120,6 +120,28 @@ async function listenAll(addresses: readonly ListenAddress[]): Promise<Listener[
     }
   }
   return listeners;
+}
+
+/** Milliseconds in which failed calls beyond the first are counted instead of described: a broken store fails them all. */
+const FAILURE_LOG_INTERVAL_MS = 1_000;
+
+function failureLog(log: Logger): (error: unknown, path: string) => void {
+  let describedAtMs = -Infinity;
+  let omitted = 0;
+  return (error, path) => {
+    const nowMs = performance.now();
+    if (nowMs - describedAtMs < FAILURE_LOG_INTERVAL_MS) {
+      omitted++;
+      return;
+    }
+    log.error("{path} failed ({omitted} failures before it were not logged): {error}", {
+      path,
+      omitted,
+      error: describeError(error),
+    });
+    describedAtMs = nowMs;
+    omitted = 0;
+  };
 }
 
 function describeError(error: unknown): string {

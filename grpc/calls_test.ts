@@ -1,6 +1,11 @@
 /** Every kind of call over every transport: one suite, so that all of them mean the same. */
 import assert from "node:assert/strict";
 import { Channel } from "./channel.ts";
+import { systemClock } from "./clock.ts";
+import { DEFAULT_HTTP2_LIMITS } from "./http2/limits.ts";
+import { SettingId } from "./http2/settings.ts";
+import { concat, FrameFactory } from "./http2/testing/frame_factory.ts";
+import { FrameLog } from "./http2/testing/frame_log.ts";
 import type { GrpcLimits } from "./limits.ts";
 import { FramedMessage } from "./message_reader.ts";
 import { Metadata } from "./metadata.ts";
@@ -8,7 +13,7 @@ import { GrpcServer } from "./server.ts";
 import type { ServerCall } from "./server_call.ts";
 import { Status, StatusError } from "./status.ts";
 import type { Connect, Listener } from "./transport/byte_stream.ts";
-import { listenMemory } from "./transport/memory.ts";
+import { listenMemory, memoryPipe } from "./transport/memory.ts";
 import { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";
 import { connectTcp, listenTcp } from "./transport/tcp.ts";
 import { connectUnix, listenUnix } from "./transport/unix.ts";
@@ -122,6 +127,14 @@ class Fixture implements AsyncDisposable {
           let sum = 0;
           for await (const request of requests) sum += Number(decoder.decode(request));
           return text(String(sum));
+        },
+      })
+      .method("/test.Test/Large", {
+        kind: "server_streaming",
+        async handle(_request, call) {
+          call.send(new Uint8Array(1));
+          for (let i = 0; i < 3; i++) call.send(new Uint8Array(1_000_000));
+          await Promise.resolve();
         },
       })
       .method("/test.Test/Ignore", { kind: "bidi_streaming", handle: () => Promise.resolve() })
@@ -321,6 +334,23 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
   });
 }
 
+/** A connection whose client reads one piece in five milliseconds. */
+function slowly(connect: Connect): Connect {
+  return async (signal) => {
+    const stream = await connect(signal);
+    return {
+      peer: stream.peer,
+      read: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return await stream.read();
+      },
+      write: (bytes) => stream.write(bytes),
+      closeWrite: () => stream.closeWrite(),
+      close: () => stream.close(),
+    };
+  };
+}
+
 async function* neverEnding(): AsyncGenerator<Uint8Array> {
   for (;;) {
     yield text("x");
@@ -425,7 +455,7 @@ Deno.test("Channel is UNAVAILABLE where nobody listens, and works when somebody 
 Deno.test("Channel waits for a free stream when the server allows few, and a waiting call can be cancelled", async () => {
   const listener = listenMemory();
   await using fixture = new Fixture({ listener, connect: listener.connect }, {
-    http2: { ...(await import("./http2/limits.ts")).DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 2 },
+    http2: { ...DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 2 },
   });
   await fixture.channel.unary("/test.Test/Echo", text("the settings are known"));
   const abort = new AbortController();
@@ -447,6 +477,144 @@ Deno.test("Channel keeps a burst of calls back until the server has said how man
     Array.from({ length: 5_000 }, () => fixture.channel.unary("/test.Test/Echo", text("x"))),
   );
   assert.equal(answers.length, 5_000);
+});
+
+Deno.test("Channel ends calls that are cancelled while they wait for a free stream, and the event loop goes on", async () => {
+  await using fixture = memoryFixture({ http2: { ...DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 1 } });
+  await fixture.channel.unary("/test.Test/Echo", text("the settings are known"));
+  const first = new AbortController();
+  const sleeping = failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { signal: first.signal }));
+  await until("the call arrives", () => fixture.calls.length === 1);
+  const second = new AbortController();
+  const waiting = failure(fixture.channel.unary("/test.Test/Echo", text("x"), { signal: second.signal }));
+  second.abort();
+  assert.equal((await waiting).code, Status.CANCELLED);
+  first.abort();
+  await sleeping;
+});
+
+Deno.test("Channel hears an abort at every moment of connecting and opening", async () => {
+  for (let moment = 0; moment < 20; moment++) {
+    await using fixture = memoryFixture();
+    const abort = new AbortController();
+    const call = failure(fixture.channel.unary("/test.Test/Sleep", text("x"), { signal: abort.signal }));
+    for (let i = 0; i < moment; i++) await Promise.resolve();
+    abort.abort();
+    assert.equal((await call).code, Status.CANCELLED, `after ${moment} microtasks`);
+  }
+});
+
+Deno.test("Channel.clientStreaming ends by its deadline and its signal while the requests say nothing", async () => {
+  await using fixture = memoryFixture();
+  for (const options of [() => ({ timeoutMs: 30 }), () => ({ signal: AbortSignal.timeout(30) })]) {
+    let returned = false;
+    const silent = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<IteratorResult<Uint8Array>>(() => {}),
+        return: () => {
+          returned = true;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      }),
+    };
+    const error = await failure(fixture.channel.clientStreaming("/test.Test/Sum", silent, options()));
+    assert.ok(error.code === Status.DEADLINE_EXCEEDED || error.code === Status.CANCELLED);
+    assert.equal(returned, true, "the requests are told to return");
+  }
+});
+
+Deno.test("Channel.clientStreaming throws what the requests throw, and cancels the call", async () => {
+  await using fixture = memoryFixture();
+  async function* broken() {
+    yield text("1");
+    throw new RangeError("no more numbers");
+  }
+  await assert.rejects(fixture.channel.clientStreaming("/test.Test/Sum", broken()), /no more numbers/);
+});
+
+Deno.test("Channel ends its half of a stream that the server answered early and did not reset (RFC 9113 §8.1)", async () => {
+  const [ours, theirs] = memoryPipe();
+  const frames = new FrameFactory();
+  const log = new FrameLog();
+  const channel = new Channel(() => Promise.resolve(ours));
+  const calls = [1, 3].map(() => channel.bidiStreaming("/test.Test/Chat", neverEnding()).nextBatch());
+  await theirs.write(frames.settings([[SettingId.MAX_CONCURRENT_STREAMS, 1]]));
+  for (const id of [1, 3]) {
+    let lines: string[] = [];
+    while (!lines.some((line) => line.startsWith(`HEADERS ${id}`))) {
+      lines = log.read(await theirs.read() ?? assert.fail("the client is gone"));
+    }
+    await theirs.write(concat(
+      frames.headers(id, { ":status": "200", "content-type": "application/grpc" }),
+      frames.headers(id, { "grpc-status": "0" }, { endStream: true }),
+    ));
+  }
+  assert.deepEqual(await Promise.all(calls), [null, null]);
+  await channel.close();
+  theirs.close();
+});
+
+Deno.test("Channel ends only the call whose callback throws", async () => {
+  await using fixture = memoryFixture();
+  const chat = fixture.channel.bidiStreaming("/test.Test/Chat", neverEnding());
+  await chat.nextBatch();
+  const error = await failure(fixture.channel.unary("/test.Test/Echo", text("x"), {
+    onTrailer: () => {
+      throw new TypeError("a fault of the caller");
+    },
+  }));
+  assert.match(String(error.cause), /a fault of the caller/);
+  assert.notEqual(await chat.nextBatch(), null, "the other call goes on");
+  await chat.cancel();
+});
+
+Deno.test("GrpcServer.shutdown delivers answers that wait for the client's window", async () => {
+  const listener = listenMemory();
+  await using fixture = new Fixture({ listener, connect: slowly(listener.connect) });
+  const answer = fixture.channel.unary("/test.Test/Echo", new Uint8Array(2_000_000));
+  const stream = fixture.channel.serverStreaming("/test.Test/Large", text("x"));
+  await stream.nextBatch();
+  const down = fixture.server.shutdown(10_000);
+  let bytes = 0;
+  for await (const message of stream) bytes += message.length;
+  assert.equal(bytes, 3_000_000);
+  assert.equal((await answer).length, 2_000_000);
+  await down;
+});
+
+Deno.test("GrpcServer ends a call whose deadline is over also behind a shut window", async () => {
+  const listener = listenMemory();
+  await using fixture = new Fixture({ listener, connect: listener.connect }, {
+    http2: { ...DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 8 },
+  });
+  // A client that sends its deadlines and does not keep them.
+  const clock = { nowMs: systemClock.nowMs, after: () => () => {} };
+  await using client = new Channel(listener.connect, { clock });
+  await client.unary("/test.Test/Echo", text("the settings are known"));
+  const streams = Array.from(
+    { length: 8 },
+    () => client.serverStreaming("/test.Test/Endless", text("x"), { timeoutMs: 100 }),
+  );
+  for (const stream of streams) await stream.nextBatch();
+  await until(
+    "all handlers are told",
+    () => fixture.calls.length === 8 && fixture.calls.every((call) => call.signal.aborted),
+  );
+  assert.deepEqual(await client.unary("/test.Test/Echo", text("a stream is free")), text("a stream is free"));
+});
+
+Deno.test("GrpcServer bounds what unfinished messages of one connection hold", async () => {
+  await using fixture = memoryFixture({ maxGatheringBytesPerConnection: 1_000_000 });
+  const big = new Uint8Array(400_000);
+  const results = await Promise.allSettled(
+    Array.from({ length: 10 }, () => fixture.channel.unary("/test.Test/Echo", big)),
+  );
+  const refused = results.filter(({ status }) => status === "rejected");
+  assert.ok(refused.length > 0 && refused.length < 10, `${refused.length} of 10 were refused`);
+  for (const result of refused) {
+    assert.equal(result.status === "rejected" && result.reason.code, Status.RESOURCE_EXHAUSTED);
+  }
+  assert.equal((await fixture.channel.unary("/test.Test/Echo", big)).length, big.length, "it is given back");
 });
 
 Deno.test("Channel.close ends running calls and refuses later ones", async () => {

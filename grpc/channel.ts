@@ -4,6 +4,7 @@ import type { ClientStream } from "./client_stream.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+import { RequestPump } from "./request_pump.ts";
 import { Status, StatusError } from "./status.ts";
 import { formatTimeout } from "./timeout.ts";
 import type { Connect } from "./transport/byte_stream.ts";
@@ -51,8 +52,9 @@ export class Channel implements AsyncDisposable {
 
   /** Calls a method with one request and one response. Throws StatusError. */
   async unary(path: string, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    const deadlineMs = this.#deadline(options);
     for (let attempt = 0;; attempt++) {
-      const call = await this.#open(path, options);
+      const call = await this.#open(path, options, deadlineMs);
       call.send(request);
       call.finishSending();
       try {
@@ -66,7 +68,7 @@ export class Channel implements AsyncDisposable {
   /** Calls a method with one request and many responses. Throws StatusError from the iteration; leaving it cancels. */
   serverStreaming(path: string, request: Uint8Array, options: CallOptions = {}): ResponseStream {
     return new ResponseStream(async () => {
-      const call = await this.#open(path, options);
+      const call = await this.#open(path, options, this.#deadline(options));
       call.send(request);
       call.finishSending();
       return call;
@@ -79,13 +81,13 @@ export class Channel implements AsyncDisposable {
     requests: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     options: CallOptions = {},
   ): Promise<Uint8Array> {
-    const call = await this.#open(path, options);
-    const sending = sendAll(call, requests);
-    // A failure to make the requests has cancelled the call: the response is awaited in any case.
-    const [sent, response] = await Promise.allSettled([sending, onlyResponse(call)]);
-    if (sent.status === "rejected") throw sent.reason;
-    if (response.status === "rejected") throw response.reason;
-    return response.value;
+    const call = await this.#open(path, options, this.#deadline(options));
+    const pump = RequestPump.start(call, requests);
+    try {
+      return await onlyResponse(call);
+    } catch (error) {
+      throw pump.failure === undefined ? error : pump.failure.error;
+    }
   }
 
   /** Calls a method with many requests and many responses. Throws StatusError from the iteration; leaving it cancels. */
@@ -95,9 +97,9 @@ export class Channel implements AsyncDisposable {
     options: CallOptions = {},
   ): ResponseStream {
     return new ResponseStream(async () => {
-      const call = await this.#open(path, options);
+      const call = await this.#open(path, options, this.#deadline(options));
       // The iterable's own failure cancels the call; the responses then end with CANCELLED.
-      sendAll(call, requests).catch(() => {});
+      RequestPump.start(call, requests);
       return call;
     });
   }
@@ -114,12 +116,15 @@ export class Channel implements AsyncDisposable {
     await this.close();
   }
 
-  async #open(path: string, options: CallOptions): Promise<ClientStream> {
+  #deadline({ timeoutMs }: CallOptions): number | undefined {
+    return timeoutMs === undefined ? undefined : this.#clock.nowMs() + timeoutMs;
+  }
+
+  async #open(path: string, options: CallOptions, deadlineMs: number | undefined): Promise<ClientStream> {
     if (options.signal?.aborted === true) throw new StatusError(Status.CANCELLED, "the call was cancelled");
-    if (options.timeoutMs !== undefined && options.timeoutMs <= 0) {
+    if (deadlineMs !== undefined && deadlineMs <= this.#clock.nowMs()) {
       throw new StatusError(Status.DEADLINE_EXCEEDED, "the deadline was over before the call");
     }
-    const deadlineMs = options.timeoutMs === undefined ? undefined : this.#clock.nowMs() + options.timeoutMs;
     // The session that is there and free is the common case; everything else may wait and is bounded in time.
     if (this.#current?.ready === true) {
       return this.#current.openNow(this.#fields(path, options, deadlineMs), options, deadlineMs);
@@ -157,6 +162,7 @@ export class Channel implements AsyncDisposable {
           ended,
         ]);
         if (call !== undefined) return call;
+        if (over !== undefined) throw over;
       }
     } finally {
       cancelTimer?.();
@@ -269,20 +275,4 @@ async function onlyResponse(call: ClientStream): Promise<Uint8Array> {
   }
   if (response === undefined) throw new StatusError(Status.INTERNAL, "the response is missing");
   return response;
-}
-
-async function sendAll(
-  call: ClientStream,
-  requests: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  try {
-    for await (const request of requests) {
-      if (call.over) return;
-      await call.write(request);
-    }
-    call.finishSending();
-  } catch (error) {
-    call.cancel();
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { ByteBudget } from "./byte_budget.ts";
 import type { CallOptions } from "./call_options.ts";
 import { ClientStream } from "./client_stream.ts";
 import type { Clock } from "./clock.ts";
@@ -14,6 +15,7 @@ export class ClientSession {
   readonly #limits: GrpcLimits;
   readonly #clock: Clock;
   readonly #calls = new Map<number, ClientStream>();
+  readonly #gathering: ByteBudget;
   #usable = true;
   #lostReason = "the connection is closed";
   readonly #waiting: (() => void)[] = [];
@@ -21,6 +23,7 @@ export class ClientSession {
   /** Speaks over `stream`; {@linkcode run} starts it. */
   constructor(stream: ByteStream, limits: GrpcLimits, clock: Clock) {
     this.#limits = limits;
+    this.#gathering = new ByteBudget(limits.maxGatheringBytesPerConnection);
     this.#clock = clock;
     this.#session = new Session(
       "client",
@@ -56,7 +59,7 @@ export class ClientSession {
       if (over()) return undefined;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    if (!this.#usable) return undefined;
+    if (!this.#usable || over()) return undefined;
     return this.openNow(fields, options, deadlineMs);
   }
 
@@ -80,6 +83,7 @@ export class ClientSession {
       this.#clock,
       options,
       deadlineMs,
+      this.#gathering,
       this.#onOver,
     );
     this.#calls.set(id, call);
@@ -123,6 +127,7 @@ export class ClientSession {
         this.#lostReason = `the connection failed: ${event.error.message}`;
         return this.#lose();
       case "pong":
+      case "idle":
         return;
     }
   }

@@ -1,3 +1,4 @@
+import type { ByteBudget } from "./byte_budget.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Clock } from "./clock.ts";
 import { ErrorCode, errorCodeName } from "./http2/error_code.ts";
@@ -24,7 +25,8 @@ export class ClientStream {
   #headersReceived = false;
   #httpError: StatusError | undefined;
   #over: StatusError | "finished" | undefined;
-  #wakeWriter: (() => void) | undefined;
+  readonly #waitingWriters: (() => void)[] = [];
+  readonly #onEnd: (() => void)[] = [];
   /** Set when the server certainly did not look at the call: it may be sent again. */
   #untouched = false;
 
@@ -36,6 +38,7 @@ export class ClientStream {
     clock: Clock,
     options: CallOptions,
     deadlineMs: number | undefined,
+    gathering: ByteBudget,
     onOver: (id: number) => void,
   ) {
     this.#id = id;
@@ -43,7 +46,7 @@ export class ClientStream {
     this.#limits = limits;
     this.#options = options;
     this.#onOver = onOver;
-    this.responses = new MessageQueue(limits.maxReceiveMessageBytes, (bytes) => {
+    this.responses = new MessageQueue(limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
       session.flushSoon();
     });
@@ -64,8 +67,7 @@ export class ClientStream {
     this.send(message);
     const { connection } = this.#session;
     while (this.#over === undefined && connection.queuedBytes(this.#id) >= this.#limits.maxQueuedBytes) {
-      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
-      this.#wakeWriter = undefined;
+      await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
     }
   }
 
@@ -80,6 +82,12 @@ export class ClientStream {
   /** Whether the call is over: nothing sent now would arrive. */
   get over(): boolean {
     return this.#over !== undefined;
+  }
+
+  /** Calls back once when the call is over; at once where it is. */
+  whenOver(callback: () => void): void {
+    if (this.#over === undefined) this.#onEnd.push(callback);
+    else callback();
   }
 
   /** Nothing follows from us. */
@@ -102,7 +110,7 @@ export class ClientStream {
     if (endStream) return this.receiveTrailers(fields);
     if (this.#httpError !== undefined) return this.#end(this.#httpError);
     this.#headersReceived = true;
-    this.#options.onHeader?.(Metadata.fromFields(fields));
+    this.#tell(this.#options.onHeader, fields);
   }
 
   /** A piece of the body came. */
@@ -117,8 +125,7 @@ export class ClientStream {
 
   /** The status came, in trailers or in a header list that is both. */
   receiveTrailers(fields: readonly HeaderField[]): void {
-    const metadata = Metadata.fromFields(fields);
-    this.#options.onTrailer?.(metadata);
+    this.#tell(this.#options.onTrailer, fields);
     const code = fieldValue(fields, "grpc-status");
     if (code === undefined) {
       return this.#end(this.#httpError ?? new StatusError(Status.INTERNAL, "the answer has no grpc-status"));
@@ -126,11 +133,14 @@ export class ClientStream {
     const status = statusOf(/^[0-9]{1,3}$/.test(code) ? Number(code) : Status.UNKNOWN);
     if (status !== Status.OK) {
       const message = percentDecode(fieldValue(fields, "grpc-message") ?? "");
-      return this.#end(new StatusError(status, message, { metadata }));
+      return this.#end(new StatusError(status, message, { metadata: Metadata.fromFields(fields) }));
     }
     if (!this.responses.complete) {
       return this.#end(new StatusError(Status.INTERNAL, "the last message is cut"));
     }
+    // The server has answered and takes no more requests (RFC 9113 §8.1): our half of the stream ends here.
+    this.#session.connection.reset(this.#id, ErrorCode.CANCEL);
+    this.#session.flushSoon();
     this.#finish("finished");
     this.responses.end();
     this.responses.release();
@@ -149,7 +159,7 @@ export class ClientStream {
 
   /** All queued bytes have left. */
   drained(): void {
-    this.#wakeWriter?.();
+    this.#wakeWriters();
   }
 
   /** The caller takes no more responses. */
@@ -176,8 +186,23 @@ export class ClientStream {
     this.#over = how;
     this.#cancelDeadline?.();
     this.#options.signal?.removeEventListener("abort", this.#cancel);
-    this.#wakeWriter?.();
+    this.#wakeWriters();
     this.#onOver(this.#id);
+    for (const callback of this.#onEnd.splice(0)) callback();
+  }
+
+  #wakeWriters(): void {
+    for (const wake of this.#waitingWriters.splice(0)) wake();
+  }
+
+  /** A callback of the caller's: what it throws ends its own call and no other. */
+  #tell(callback: ((metadata: Metadata) => void) | undefined, fields: readonly HeaderField[]): void {
+    if (callback === undefined) return;
+    try {
+      callback(Metadata.fromFields(fields));
+    } catch (error) {
+      this.#end(new StatusError(Status.CANCELLED, "a callback of the call threw", { cause: error }));
+    }
   }
 }
 

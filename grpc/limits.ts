@@ -6,6 +6,12 @@ export interface GrpcLimits {
   readonly maxReceiveMessageBytes: number;
   /** Bytes that a call may have waiting for its peer's window before `write` waits. */
   readonly maxQueuedBytes: number;
+  /** The same over all calls of a connection: beyond it `write` waits for whatever its call has waiting. */
+  readonly maxQueuedBytesPerConnection: number;
+  /** Bytes of messages whose end has not come yet, over all calls of a connection; a call that needs more ends with RESOURCE_EXHAUSTED. */
+  readonly maxGatheringBytesPerConnection: number;
+  /** The same over all connections of a server. */
+  readonly maxGatheringBytes: number;
   /** Connections that a server holds open; one more is closed at once. */
   readonly maxConnections: number;
   /** Milliseconds that a new connection has for its preface and SETTINGS before it is closed. */
@@ -24,6 +30,9 @@ export interface GrpcLimits {
 export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
   maxReceiveMessageBytes: 4_194_304,
   maxQueuedBytes: 1_048_576,
+  maxQueuedBytesPerConnection: 16_777_216,
+  maxGatheringBytesPerConnection: 33_554_432,
+  maxGatheringBytes: 268_435_456,
   maxConnections: 10_240,
   handshakeTimeoutMs: 10_000,
   keepAliveIntervalMs: 60_000,

@@ -1,3 +1,4 @@
+import type { ByteBudget } from "./byte_budget.ts";
 import { MessageReader } from "./message_reader.ts";
 import type { StatusError } from "./status.ts";
 
@@ -16,9 +17,9 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   #end: End | undefined;
   #wake: (() => void) | undefined;
 
-  /** `consume` gives bytes back to the window. */
-  constructor(maxMessageBytes: number, consume: (bytes: number) => void) {
-    this.#reader = new MessageReader(maxMessageBytes);
+  /** Messages that are cut take from `budget`; `consume` gives bytes back to the window. */
+  constructor(maxMessageBytes: number, budget: ByteBudget, consume: (bytes: number) => void) {
+    this.#reader = new MessageReader(maxMessageBytes, budget);
     this.#consume = consume;
   }
 
@@ -30,7 +31,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
       this.#waiting.push(message);
     }
     // A message that is still incomplete must be able to grow: its bytes are never held back.
-    if (this.#waiting.length === 0) this.release();
+    if (this.#waiting.length === 0) this.#giveBack();
     else this.#wake?.();
   }
 
@@ -62,6 +63,11 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
    * and a reader who never reads must not keep the connection's window shut.
    */
   release(): void {
+    this.#reader.abandon();
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
     const bytes = this.#heldBytes;
     this.#heldBytes = 0;
     if (bytes > 0) this.#consume(bytes);
@@ -77,7 +83,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   /** The message at the front, without waiting; undefined when there is none. */
   takeOne(): Uint8Array | undefined {
     const message = this.#waiting.shift();
-    if (this.#waiting.length === 0) this.release();
+    if (this.#waiting.length === 0) this.#giveBack();
     return message;
   }
 
@@ -91,7 +97,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     }
     const taken = this.#waiting;
     this.#waiting = [];
-    this.release();
+    this.#giveBack();
     return taken;
   }
 

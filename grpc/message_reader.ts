@@ -1,3 +1,4 @@
+import type { ByteBudget } from "./byte_budget.ts";
 import { Status, StatusError } from "./status.ts";
 
 const PREFIX_BYTES = 5;
@@ -10,15 +11,17 @@ const EMPTY = new Uint8Array(0);
  */
 export class MessageReader {
   readonly #maxMessageBytes: number;
+  readonly #budget: ByteBudget;
   #piece: Uint8Array = EMPTY;
   #at = 0;
   /** The octets of a prefix that is cut: most bodies need no such thing. */
   #prefix: number[] | undefined;
   #gathering: { readonly bytes: Uint8Array; filled: number } | undefined;
 
-  /** `maxMessageBytes` bounds one message, without its prefix. */
-  constructor(maxMessageBytes: number) {
+  /** `maxMessageBytes` bounds one message, without its prefix; messages that are cut take from `budget`. */
+  constructor(maxMessageBytes: number, budget: ByteBudget) {
     this.#maxMessageBytes = maxMessageBytes;
+    this.#budget = budget;
   }
 
   /** Whether the body could end here: no message is cut. */
@@ -39,6 +42,12 @@ export class MessageReader {
     if (length === undefined) return undefined;
     const from = this.#at;
     if (from + length > this.#piece.length) {
+      if (!this.#budget.take(length)) {
+        throw new StatusError(
+          Status.RESOURCE_EXHAUSTED,
+          "too many unfinished messages are held; send fewer at a time",
+        );
+      }
       return this.#gather(this.#gathering = { bytes: new Uint8Array(length), filled: 0 });
     }
     this.#at = from + length;
@@ -52,8 +61,15 @@ export class MessageReader {
     gathering.filled += count;
     this.#at += count;
     if (gathering.filled < bytes.length) return undefined;
-    this.#gathering = undefined;
+    this.abandon();
     return bytes;
+  }
+
+  /** Drops a message that is cut: its end will not be read. */
+  abandon(): void {
+    if (this.#gathering === undefined) return;
+    this.#budget.give(this.#gathering.bytes.length);
+    this.#gathering = undefined;
   }
 
   #nextLength(): number | undefined {

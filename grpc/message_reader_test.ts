@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { ByteBudget } from "./byte_budget.ts";
 import { FramedMessage, messagePrefix, MessageReader } from "./message_reader.ts";
 import { Status, StatusError } from "./status.ts";
 
@@ -15,7 +16,7 @@ function framed(messages: readonly Uint8Array[]): Uint8Array {
 }
 
 function read(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
-  const reader = new MessageReader(1_000);
+  const reader = new MessageReader(1_000, new ByteBudget(10_000));
   const messages: Uint8Array[] = [];
   let from = 0;
   for (const to of [...cuts, bytes.length]) {
@@ -41,7 +42,7 @@ Deno.test("MessageReader reads the same whole, cut at every byte, and byte by by
 });
 
 Deno.test("MessageReader refuses a length above its limit before it makes room for it", () => {
-  const reader = new MessageReader(1_000);
+  const reader = new MessageReader(1_000, new ByteBudget(10_000));
   reader.push(new Uint8Array([0, 0xff, 0xff, 0xff, 0xff]));
   assert.throws(() => reader.next(), (error) => {
     assert.ok(error instanceof StatusError);
@@ -53,7 +54,7 @@ Deno.test("MessageReader refuses a length above its limit before it makes room f
 
 Deno.test("MessageReader refuses a compressed flag without an encoding, and unknown flags, with INTERNAL", () => {
   for (const flag of [1, 2, 255]) {
-    const reader = new MessageReader(1_000);
+    const reader = new MessageReader(1_000, new ByteBudget(10_000));
     reader.push(new Uint8Array([flag, 0, 0, 0, 0]));
     assert.throws(
       () => reader.next(),
@@ -68,4 +69,32 @@ Deno.test("messagePrefix keeps its bytes while others are made", () => {
     const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.length);
     assert.deepEqual([prefix.length, prefix[0], view.getUint32(1)], [5, 0, index * 70_000]);
   });
+});
+
+Deno.test("MessageReader takes from the budget for a message that is cut, and gives it back", () => {
+  const whole = new ByteBudget(100);
+  const budget = new ByteBudget(80, whole);
+  const first = new MessageReader(1_000, budget);
+  const prefix = new Uint8Array([0, 0, 0, 0, 60]);
+  first.push(prefix);
+  assert.equal(first.next(), undefined);
+  const second = new MessageReader(1_000, budget);
+  second.push(prefix);
+  assert.throws(
+    () => second.next(),
+    (error) => error instanceof StatusError && error.code === Status.RESOURCE_EXHAUSTED,
+  );
+  const elsewhere = new MessageReader(1_000, new ByteBudget(80, whole));
+  elsewhere.push(prefix);
+  assert.throws(
+    () => elsewhere.next(),
+    (error) => error instanceof StatusError && error.code === Status.RESOURCE_EXHAUSTED,
+  );
+  first.push(new Uint8Array(60));
+  assert.equal(first.next()?.length, 60);
+  const third = new MessageReader(1_000, budget);
+  third.push(prefix);
+  assert.equal(third.next(), undefined);
+  third.abandon();
+  assert.equal(whole.take(100), true);
 });

@@ -1,3 +1,4 @@
+import { ByteBudget } from "./byte_budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
 import type { MethodHandler } from "./method.ts";
@@ -10,7 +11,7 @@ export interface GrpcServerOptions {
   readonly limits?: Partial<GrpcLimits>;
   /** Its time; the runtime's where none is given. */
   readonly clock?: Clock;
-  /** Told of every error that a handler threw and that is no StatusError: its client sees INTERNAL without details. */
+  /** Told of every error that a handler threw and whose details its client does not see: no StatusError, or INTERNAL with a cause. */
   readonly onError?: (error: unknown, path: string) => void;
 }
 
@@ -20,6 +21,7 @@ export class GrpcServer {
   readonly #limits: GrpcLimits;
   readonly #clock: Clock;
   readonly #onError: (error: unknown, path: string) => void;
+  readonly #gathering: ByteBudget;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Map<ServerSession, Promise<void>>();
   #stopping = false;
@@ -29,6 +31,7 @@ export class GrpcServer {
     this.#limits = { ...DEFAULT_GRPC_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#onError = options.onError ?? (() => {});
+    this.#gathering = new ByteBudget(this.#limits.maxGatheringBytes);
   }
 
   /** How many connections are open. */
@@ -62,6 +65,7 @@ export class GrpcServer {
     const session = new ServerSession(stream, this.#methods, {
       limits: this.#limits,
       clock: this.#clock,
+      gathering: this.#gathering,
       onError: this.#onError,
     });
     const running = session.run();

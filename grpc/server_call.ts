@@ -31,6 +31,6 @@ export interface StreamingServerCall extends ServerCall {
    * Does nothing when the call is over: {@linkcode ready} tells.
    */
   send(message: Uint8Array | FramedMessage): boolean;
-  /** Settles when the queue has room. Throws StatusError when the call is over. */
-  ready(): Promise<void>;
+  /** Settles when the queue has room. Throws StatusError when the call is over, and the signal's reason when that is aborted. */
+  ready(signal?: AbortSignal): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { ByteBudget } from "./byte_budget.ts";
 import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import { fieldValue } from "./http2/header_rules.ts";
@@ -15,11 +16,13 @@ export class ServerSession {
   readonly #methods: MethodTable;
   readonly #context: ServerStreamContext;
   readonly #calls = new Map<number, ServerStream>();
+  readonly #gathering: ByteBudget;
   #draining = false;
 
   /** Serves `methods` over `stream`; {@linkcode run} starts it. */
   constructor(stream: ByteStream, methods: MethodTable, context: ServerStreamContext) {
     this.#methods = methods;
+    this.#gathering = new ByteBudget(context.limits.maxGatheringBytesPerConnection, context.gathering);
     this.#context = context;
     this.#session = new Session(
       "server",
@@ -71,11 +74,20 @@ export class ServerSession {
       case "capacity":
       case "pong":
         return;
+      case "idle":
+        return this.#closeWhenDrained();
     }
   }
 
   #request(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {
-    const call = new ServerStream(streamId, fields, this.#session, this.#context, this.#onOver);
+    const call = new ServerStream(
+      streamId,
+      fields,
+      this.#session,
+      this.#context,
+      this.#gathering,
+      this.#onOver,
+    );
     this.#calls.set(streamId, call);
     const http = refusedHttpStatus(fields);
     if (http !== undefined) return call.refuseHttp(http);
@@ -111,7 +123,8 @@ export class ServerSession {
   };
 
   #closeWhenDrained(): void {
-    if (this.#calls.size === 0) this.#session.finish();
+    // A call is over when its answer is complete; the answer may still wait for the client's window.
+    if (this.#calls.size === 0 && this.#session.connection.openStreams === 0) this.#session.finish();
   }
 
   #allGone(): void {

@@ -1,3 +1,4 @@
+import type { ByteBudget } from "./byte_budget.ts";
 import type { Clock } from "./clock.ts";
 import { fieldValue } from "./http2/header_rules.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
@@ -20,7 +21,9 @@ const OK_TRAILERS: readonly HeaderField[] = [{ name: "grpc-status", value: "0" }
 export interface ServerStreamContext {
   readonly limits: GrpcLimits;
   readonly clock: Clock;
-  /** Told of errors that a handler threw and that are no StatusError. */
+  /** What unfinished messages of all connections may hold. */
+  readonly gathering: ByteBudget;
+  /** Told of errors that a handler threw and that its client must not see: no StatusError, or INTERNAL with a cause. */
   readonly onError: (error: unknown, path: string) => void;
 }
 
@@ -42,7 +45,7 @@ export class ServerStream implements StreamingServerCall {
   #abort: AbortController | undefined;
   #deadlineMs: number | undefined;
   #cancelDeadline: (() => void) | undefined;
-  #wakeWriter: (() => void) | undefined;
+  #waitingWriters: (() => void)[] = [];
 
   /** Takes the call of a request whose fields are well-formed HTTP/2; `onOver` is told once when it is over. */
   constructor(
@@ -50,6 +53,7 @@ export class ServerStream implements StreamingServerCall {
     fields: readonly HeaderField[],
     session: Session,
     context: ServerStreamContext,
+    gathering: ByteBudget,
     onOver: (id: number) => void,
   ) {
     this.#id = id;
@@ -58,7 +62,7 @@ export class ServerStream implements StreamingServerCall {
     this.#session = session;
     this.#context = context;
     this.path = fieldValue(fields, ":path") ?? "";
-    this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, (bytes) => {
+    this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
       session.flushSoon();
     });
@@ -151,7 +155,7 @@ export class ServerStream implements StreamingServerCall {
 
   /** All queued bytes have left. */
   drained(): void {
-    this.#wakeWriter?.();
+    this.#wakeWriters();
   }
 
   /** Ends the call with a status that is not OK; `fields` are said with it. */
@@ -164,7 +168,8 @@ export class ServerStream implements StreamingServerCall {
     if (this.#trailer !== undefined) trailers.push(...this.#trailer.toFields());
     if (error.metadata !== undefined) trailers.push(...error.metadata.toFields());
     if (this.#headersSent) {
-      this.#session.connection.end(this.#id, trailers);
+      // What waits for the window may wait for ever: the status does not.
+      this.#session.connection.endNow(this.#id, trailers);
     } else {
       this.#headersSent = true;
       const header = this.#header?.toFields() ?? [];
@@ -187,24 +192,40 @@ export class ServerStream implements StreamingServerCall {
       connection.data(this.#id, message);
     }
     this.#session.flushSoon();
-    return connection.queuedBytes(this.#id) < this.#context.limits.maxQueuedBytes;
+    return !this.#mustWait();
   }
 
   /** Waits as {@linkcode StreamingServerCall.ready} says. */
-  async ready(): Promise<void> {
-    const { connection } = this.#session;
-    while (
-      this.#over === undefined && connection.queuedBytes(this.#id) >= this.#context.limits.maxQueuedBytes
-    ) {
-      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
-      this.#wakeWriter = undefined;
+  async ready(signal?: AbortSignal): Promise<void> {
+    const wake = () => this.#wakeWriters();
+    signal?.addEventListener("abort", wake);
+    try {
+      while (this.#over === undefined && signal?.aborted !== true && this.#mustWait()) {
+        await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
+      }
+    } finally {
+      signal?.removeEventListener("abort", wake);
     }
     if (this.#over instanceof StatusError) throw this.#over;
+    signal?.throwIfAborted();
   }
 
   /** Writes as {@linkcode StreamingServerCall.write} says. */
   async write(message: Uint8Array | FramedMessage): Promise<void> {
     if (!this.send(message)) await this.ready();
+  }
+
+  /** Too much waits: of this call, or of the connection while this call has a part in it and so will hear of its end. */
+  #mustWait(): boolean {
+    const { connection } = this.#session;
+    const { maxQueuedBytes, maxQueuedBytesPerConnection } = this.#context.limits;
+    const queued = connection.queuedBytes(this.#id);
+    return queued >= maxQueuedBytes ||
+      (queued > 0 && connection.allQueuedBytes >= maxQueuedBytesPerConnection);
+  }
+
+  #wakeWriters(): void {
+    for (const wake of this.#waitingWriters.splice(0)) wake();
   }
 
   #withRequest(handle: (request: Uint8Array) => void): void {
@@ -241,7 +262,9 @@ export class ServerStream implements StreamingServerCall {
   }
 
   #thrown(thrown: unknown): void {
-    if (!(thrown instanceof StatusError)) this.#context.onError(thrown, this.path);
+    const hidden = !(thrown instanceof StatusError) ||
+      (thrown.code === Status.INTERNAL && thrown.cause !== undefined);
+    if (hidden) this.#context.onError(thrown, this.path);
     this.fail(StatusError.from(thrown));
   }
 
@@ -268,7 +291,7 @@ export class ServerStream implements StreamingServerCall {
       this.#inbound.fail(how);
       this.#abort?.abort(how);
     }
-    this.#wakeWriter?.();
+    this.#wakeWriters();
     this.#onOver(this.#id);
   }
 

@@ -85,12 +85,8 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
       stopping.addEventListener("abort", stop, { once: true });
       try {
         const { signal } = call;
-        for (
-          let batch = await subscription.next(signal);
-          batch.length > 0;
-          batch = await subscription.next(signal)
-        ) {
-          await sendAll(call, envelopes, batch);
+        while (!stopping.aborted) {
+          await sendAll(call, envelopes, await subscription.next(signal), stopping);
         }
         throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
       } finally {
@@ -257,9 +253,10 @@ async function sendAll(
   call: StreamingServerCall,
   envelopes: EnvelopeEncoder,
   messages: readonly Message[],
+  stopping?: AbortSignal,
 ): Promise<void> {
   for (const message of messages) {
-    if (!call.send(envelopes.encode(message))) await call.ready();
+    if (!call.send(envelopes.encode(message))) await call.ready(stopping);
   }
 }
 

@@ -20,7 +20,7 @@ import {
 } from "@msgbus/proto";
 import { Bus } from "../bus/bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { Store } from "../store/store.ts";
+import { type Store, StoreError } from "../store/store.ts";
 import { serveMsgbus } from "./msgbus_service.ts";
 
 const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
@@ -36,7 +36,8 @@ class Fixture implements AsyncDisposable {
   readonly channel: Channel;
   readonly bus: Bus;
   readonly stopping = new AbortController();
-  readonly #server = new GrpcServer();
+  readonly errors: unknown[] = [];
+  readonly #server = new GrpcServer({ onError: (error) => this.errors.push(error) });
 
   private constructor(bus: Bus) {
     this.bus = bus;
@@ -96,6 +97,10 @@ class Fixture implements AsyncDisposable {
     for await (const response of this.channel.serverStreaming(pathOf("subscribe"), bytes)) {
       yield fromBinary(SubscribeResponseSchema, response).message ?? assert.fail("the message is missing");
     }
+  }
+
+  async shutdown(graceMs: number): Promise<void> {
+    await this.#server.shutdown(graceMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -292,8 +297,38 @@ Deno.test("Subscribe ends with UNAVAILABLE when the daemon stops", async () => {
   await using fixture = await Fixture.open();
   const waiting = status(fixture.subscribe({ topic: "a" }).next());
   await fixture.call("health", {});
-  fixture.stopping.abort();
+  fixture.stopping.abort(new StatusError(Status.UNAVAILABLE, "bye"));
   assert.equal((await waiting).code, Status.UNAVAILABLE);
+  assert.equal(
+    (await status(fixture.subscribe({ topic: "a" }).next())).code,
+    Status.UNAVAILABLE,
+    "later ones too",
+  );
+});
+
+Deno.test("Subscribe of a client who does not read ends when the daemon stops, without waiting for it", async () => {
+  await using fixture = await Fixture.open();
+  const payload = "x".repeat(1_000_000);
+  for (let i = 0; i < 8; i++) await fixture.publish("a", payload);
+  const subscription = fixture.subscribe({ topic: "a" });
+  await subscription.next();
+  const begin = performance.now();
+  fixture.stopping.abort(new StatusError(Status.UNAVAILABLE, "bye"));
+  await fixture.shutdown(60_000);
+  assert.ok(performance.now() - begin < 30_000);
+  await subscription.return(undefined).catch(() => {});
+});
+
+Deno.test("a failed store is INTERNAL without details for the client, and its owner is told all", async () => {
+  const store = new MemoryStore();
+  store.append = () => Promise.reject(new StoreError("broken", "Cannot write: a secret path"));
+  await using fixture = await Fixture.open(store);
+  const { code, message } = await status(fixture.call("publish", { topic: "a" }));
+  assert.equal(code, Status.INTERNAL);
+  assert.doesNotMatch(message, /secret/);
+  const [error] = fixture.errors;
+  assert.ok(error instanceof StatusError && error.cause instanceof Error);
+  assert.match(String(error.cause.cause), /a secret path/);
 });
 
 Deno.test("GetHead and ListHeads tell what is there, and found is false where nothing is", async () => {

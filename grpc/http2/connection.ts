@@ -51,7 +51,8 @@ export class Http2Connection {
   readonly #receiveWindow: ReceiveWindow;
   #events: Http2Event[] = [];
   #phase: Phase;
-  #goawaySent = false;
+  /** The last stream of the peer that our GOAWAY said we look at; undefined before it. */
+  #goawayLastId: number | undefined;
   #goawayReceived = false;
 
   /** Starts a connection; its preface and SETTINGS are in the output at once. */
@@ -93,7 +94,7 @@ export class Http2Connection {
 
   /** Whether a client may open one more stream now. */
   get canOpenStream(): boolean {
-    return this.#phase !== "failed" && !this.#goawayReceived && !this.#goawaySent &&
+    return this.#phase !== "failed" && !this.#goawayReceived && this.#goawayLastId === undefined &&
       this.#streams.size < this.#peer.maxConcurrentStreams && this.#streams.hasNextLocalId;
   }
 
@@ -115,7 +116,13 @@ export class Http2Connection {
   request(fields: readonly HeaderField[], endStream: boolean): number {
     if (!this.canOpenStream) throw new Error("Cannot open a stream: the peer takes no more of them now");
     const stream = this.#newStream(this.#streams.nextLocalId());
-    this.#sender.headers(stream, fields, endStream);
+    try {
+      this.#sender.headers(stream, fields, endStream);
+    } catch (error) {
+      // Fields that can't be encoded: nothing of the stream was sent.
+      this.#streams.remove(stream);
+      throw error;
+    }
     return stream.id;
   }
 
@@ -135,6 +142,19 @@ export class Http2Connection {
   end(streamId: number, trailers?: readonly HeaderField[]): void {
     const stream = this.#writable(streamId);
     if (stream !== undefined) this.#sender.end(stream, trailers);
+  }
+
+  /** Ends our half with trailers at once: what is queued is dropped. For a call that failed. */
+  endNow(streamId: number, trailers: readonly HeaderField[]): void {
+    const stream = this.#writable(streamId);
+    if (stream === undefined) return;
+    this.#sender.drop(stream);
+    this.#sender.end(stream, trailers);
+  }
+
+  /** Bytes of all streams that wait for a window or for the socket. */
+  get allQueuedBytes(): number {
+    return this.#sender.queuedBytes;
   }
 
   /** Bytes of a stream that wait for a window; a "drained" event follows when there are none left. */
@@ -165,11 +185,11 @@ export class Http2Connection {
     this.#sender.frames.ping(new Uint8Array(8), false);
   }
 
-  /** Tells the peer to open no more streams; those that are open go on. */
+  /** Tells the peer to open no more streams; those that are open go on, and "idle" follows when the last has ended. */
   goaway(code: ErrorCode, debug = ""): void {
-    if (this.#goawaySent || this.#phase === "failed") return;
-    this.#goawaySent = true;
-    this.#sender.frames.goaway(this.#streams.lastPeerId, code, encoder.encode(debug));
+    if (this.#goawayLastId !== undefined || this.#phase === "failed") return;
+    this.#goawayLastId = this.#streams.lastPeerId;
+    this.#sender.frames.goaway(this.#goawayLastId, code, encoder.encode(debug));
   }
 
   /** Ends the connection for a reason outside the protocol (a timer, a quota): GOAWAY, then "failed". */
@@ -270,6 +290,7 @@ export class Http2Connection {
     }
     const endStream = (frame.flags & Flag.END_STREAM) !== 0;
     if (payload.length === 0 && !endStream) this.#budget.idleFrame(nowMs);
+    if (this.#beyondGoaway(streamId)) return this.#consumeConnection(payload.length);
     const stream = this.#existing(frame, payload.length);
     if (stream === undefined) return;
     // From here on the bytes count against the stream; on any fault the connection's window is given back first.
@@ -315,6 +336,7 @@ export class Http2Connection {
     const block = this.#blocks.read(frame);
     if (block === undefined) return;
     const { streamId, fields, endStream, tooLarge, selfDependent } = block;
+    if (this.#beyondGoaway(streamId)) return;
     const stream = this.#role === "server" && this.#streams.isNewPeerId(streamId)
       ? this.#acceptStream(streamId, nowMs)
       : this.#existing({ streamId, type: FrameType.HEADERS }, 0);
@@ -343,8 +365,6 @@ export class Http2Connection {
   /** Makes the stream of a request; undefined when it is refused. The header block is decoded by now: the table is in step. */
   #acceptStream(streamId: number, nowMs: number): Stream | undefined {
     this.#streams.notePeerId(streamId);
-    // A request that crossed our GOAWAY was told not to be looked at: its client may send it elsewhere (§6.8).
-    if (this.#goawaySent) return undefined;
     if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
       this.#sender.frames.rstStream(streamId, ErrorCode.REFUSED_STREAM);
       this.#streams.noteReset(streamId, "by us");
@@ -406,6 +426,7 @@ export class Http2Connection {
 
   #rstStreamFrame(frame: Frame, nowMs: number): void {
     const { streamId, payload } = frame;
+    if (this.#beyondGoaway(streamId)) return;
     if (streamId === 0 || this.#streams.isIdle(streamId)) {
       throw new Http2Error(ErrorCode.PROTOCOL_ERROR, `RST_STREAM on the idle stream ${streamId} (§6.4)`);
     }
@@ -461,7 +482,8 @@ export class Http2Connection {
       this.#events.push({ type: "pong" });
       return;
     }
-    this.#budget.ping(nowMs);
+    // A peer that measures its bandwidth sends a PING after data of ours (grpc-go does): that is no flood.
+    if (!this.#sender.takeActivity()) this.#budget.ping(nowMs);
     this.#sender.frames.ping(frame.payload, true);
   }
 
@@ -500,6 +522,7 @@ export class Http2Connection {
       }
       return;
     }
+    if (this.#beyondGoaway(streamId)) return;
     if (this.#streams.isIdle(streamId)) {
       throw new Http2Error(ErrorCode.PROTOCOL_ERROR, `WINDOW_UPDATE on the idle stream ${streamId} (§5.1)`);
     }
@@ -537,6 +560,12 @@ export class Http2Connection {
     }
   }
 
+  /** Whether a stream crossed our GOAWAY: its client was told that nobody looks at it, and may send it elsewhere (§6.8). */
+  #beyondGoaway(streamId: number): boolean {
+    return this.#goawayLastId !== undefined && streamId > this.#goawayLastId &&
+      this.#streams.isPeerId(streamId);
+  }
+
   #newStream(streamId: number): Stream {
     const stream = new Stream(streamId, this.#peer.initialWindowBytes, this.#limits.streamWindowBytes);
     this.#streams.add(stream);
@@ -570,9 +599,11 @@ export class Http2Connection {
     const wasFull = this.#role === "client" && this.#streams.size >= this.#peer.maxConcurrentStreams;
     stream.remote = "ended";
     stream.local = "ended";
+    this.#sender.drop(stream);
     this.#streams.remove(stream);
     if (how !== "ended") this.#streams.noteReset(stream.id, how);
     if (wasFull) this.#events.push({ type: "capacity" });
+    if (this.#goawayLastId !== undefined && this.#streams.size === 0) this.#events.push({ type: "idle" });
   }
 
   #resetForFault(error: Http2Error, nowMs: number): void {
@@ -596,7 +627,6 @@ export class Http2Connection {
   #answerHttp1(): void {
     this.#sender.take();
     this.#sender.raw(HTTP1_ANSWER);
-    this.#goawaySent = true;
   }
 
   #fail(error: Http2Error): void {
@@ -605,11 +635,14 @@ export class Http2Connection {
     const speaksHttp2 = this.#phase !== "preface";
     this.#phase = "failed";
     if (speaksHttp2) {
-      this.#sender.frames.goaway(this.#streams.lastPeerId, error.code, encoder.encode(error.message));
+      // A later GOAWAY must not name a higher stream than an earlier one (§6.8).
+      const lastId = this.#goawayLastId ?? this.#streams.lastPeerId;
+      this.#sender.frames.goaway(lastId, error.code, encoder.encode(error.message));
     }
     for (const stream of this.#streams.all()) {
       stream.local = "ended";
       stream.remote = "ended";
+      this.#sender.drop(stream);
     }
     this.#streams.clear();
     this.#events.push({ type: "failed", error });

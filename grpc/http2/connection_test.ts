@@ -49,6 +49,7 @@ function eventLine(event: Http2Event): string {
     case "failed":
       return `failed ${event.error.code}`;
     case "capacity":
+    case "idle":
     case "pong":
       return event.type;
   }
@@ -537,6 +538,95 @@ Deno.test("Http2Connection.goaway lets open streams finish and ignores later one
   ]);
   bench.server.respond(1, [{ name: ":status", value: "200" }], true);
   assert.deepEqual(bench.output(), ["HEADERS 1 END_STREAM :status=200"]);
+});
+
+Deno.test("Http2Connection ignores every frame of a stream that crossed its GOAWAY, and names no higher one after (RFC 9113 §6.8)", () => {
+  const bench = new Bench({ connectionWindowBytes: 65_535 });
+  bench.events(bench.client.headers(1, REQUEST));
+  bench.server.goaway(ErrorCode.NO_ERROR);
+  bench.output();
+  const late = [
+    bench.client.headers(3, REQUEST),
+    bench.client.data(3, new Uint8Array(16_000)),
+    bench.client.data(3, new Uint8Array(16_000)),
+    bench.client.data(3, new Uint8Array(16_000), true),
+    bench.client.windowUpdate(3, 10),
+    bench.client.headers(5, { ...REQUEST, "x-late": "y" }, { endStream: true }),
+    bench.client.rstStream(5, 8),
+  ];
+  assert.deepEqual(bench.events(...late), []);
+  assert.deepEqual(bench.output(), ["WINDOW_UPDATE 0 48000"], "the connection's window is given back");
+  assert.deepEqual(
+    bench.events(bench.client.data(1, [1], true)),
+    ["data 1 1 end"],
+    "the stream before it goes on",
+  );
+  bench.server.fail(ErrorCode.INTERNAL_ERROR, "x");
+  const taken = bench.server.takeOutput();
+  const last = taken.subarray(-"INTERNAL_ERROR: x".length - 8);
+  assert.equal(new DataView(last.buffer, last.byteOffset).getUint32(0), 1, "the last stream is still 1");
+});
+
+Deno.test("Http2Connection tells after its GOAWAY when the last answer has left its queue", () => {
+  const bench = new Bench({}, [[SettingId.INITIAL_WINDOW_SIZE, 10]]);
+  bench.events(bench.client.headers(1, REQUEST, { endStream: true }));
+  bench.server.respond(1, [{ name: ":status", value: "200" }]);
+  bench.server.data(1, new Uint8Array(20));
+  bench.server.end(1, [{ name: "grpc-status", value: "0" }]);
+  bench.server.goaway(ErrorCode.NO_ERROR);
+  bench.output();
+  assert.equal(bench.server.openStreams, 1);
+  assert.deepEqual(bench.events(bench.client.windowUpdate(1, 10)), ["idle"]);
+  assert.deepEqual(bench.output(), ["DATA 1 10", "HEADERS 1 END_STREAM grpc-status=0"]);
+});
+
+Deno.test("Http2Connection drops the queue of a stream that ends, also where no window ever opens", () => {
+  const bench = new Bench({}, [[SettingId.INITIAL_WINDOW_SIZE, 1_000_000]]);
+  for (let id = 1; id < 200; id += 2) {
+    bench.events(bench.client.headers(id, REQUEST, { endStream: true }));
+    bench.server.data(id, new Uint8Array(100_000));
+    bench.events(bench.client.rstStream(id, 8));
+  }
+  assert.equal(bench.server.openStreams, 0);
+  assert.equal(bench.server.allQueuedBytes, 0);
+});
+
+Deno.test("Http2Connection.endNow sends trailers before what a shut window holds back", () => {
+  const bench = new Bench({}, [[SettingId.INITIAL_WINDOW_SIZE, 10]]);
+  bench.events(bench.client.headers(1, REQUEST, { endStream: true }));
+  bench.server.respond(1, [{ name: ":status", value: "200" }]);
+  bench.server.data(1, new Uint8Array(1_000));
+  bench.server.endNow(1, [{ name: "grpc-status", value: "4" }]);
+  assert.deepEqual(bench.output(), [
+    "HEADERS 1 :status=200",
+    "DATA 1 10",
+    "HEADERS 1 END_STREAM grpc-status=4",
+  ]);
+  assert.equal(bench.server.openStreams, 0);
+  assert.equal(bench.server.allQueuedBytes, 0);
+});
+
+Deno.test("Http2Connection takes a PING after each answer for no flood: peers measure their bandwidth so", () => {
+  const bench = new Bench({ pings: { burst: 2, perSecond: 0 } }, [[
+    SettingId.INITIAL_WINDOW_SIZE,
+    1_000_000,
+  ]]);
+  bench.events(bench.client.headers(1, REQUEST, { endStream: true }));
+  bench.server.respond(1, [{ name: ":status", value: "200" }]);
+  for (let i = 0; i < 1_000; i++) {
+    bench.server.data(1, new Uint8Array(10));
+    assert.deepEqual(bench.events(bench.client.ping()), []);
+    bench.output();
+  }
+  assert.deepEqual(bench.events(bench.client.ping(), bench.client.ping()), []);
+  assert.deepEqual(bench.events(bench.client.ping()), [`failed ${ErrorCode.ENHANCE_YOUR_CALM}`]);
+});
+
+Deno.test("Http2Connection as a client keeps no stream for a request that can't be encoded", () => {
+  const { client } = clientBench();
+  assert.throws(() => client.request([{ name: ":path", value: "/\u2603" }], true), RangeError);
+  assert.equal(client.openStreams, 1);
+  client.request(Object.entries(REQUEST).map(([name, value]) => ({ name, value })), true);
 });
 
 Deno.test("Http2Connection needs the preface and then SETTINGS (RFC 9113 §3.4)", () => {

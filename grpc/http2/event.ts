@@ -25,6 +25,8 @@ export type Http2Event =
   | { readonly type: "drained"; readonly streamId: number }
   /** The peer's SETTINGS changed, or a stream ended: a waiting call may open one now. */
   | { readonly type: "capacity" }
+  /** After our GOAWAY, the last stream has ended: everything that was promised is in the output. */
+  | { readonly type: "idle" }
   /** The peer answered a PING. */
   | { readonly type: "pong" }
   /** The peer will take no new streams. Streams above `lastStreamId` were never looked at and got their own "reset". */

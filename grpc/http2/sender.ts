@@ -24,7 +24,10 @@ export class Sender {
   readonly #observer: SenderObserver;
   #window = DEFAULT_WINDOW_BYTES;
   /** Streams that could send if the connection's window and the output had room, in the order of their turns. */
-  #turns: Stream[] = [];
+  readonly #turns = new Set<Stream>();
+  #queuedBytes = 0;
+  /** Whether a header list or data was sent since {@linkcode takeActivity}. */
+  #active = false;
 
   /** Sends by what `peer` holds at each moment. */
   constructor(limits: Http2Limits, peer: Readonly<PeerSettings>, observer: SenderObserver) {
@@ -38,6 +41,18 @@ export class Sender {
   /** Bytes that wait to be taken. */
   get outputBytes(): number {
     return this.#output.length;
+  }
+
+  /** Bytes of all streams that wait for a window or for room in the output. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Whether a header list or data was sent since the last call. */
+  takeActivity(): boolean {
+    const active = this.#active;
+    this.#active = false;
+    return active;
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE bounds our table (RFC 7541 §4.2); we never use more than our own limit. */
@@ -66,6 +81,7 @@ export class Sender {
 
   /** Sends a header list now; headers are never flow-controlled. */
   headers(stream: Stream, fields: readonly HeaderField[], endStream: boolean): void {
+    this.#active = true;
     this.frames.headers(stream.id, this.#hpack.encode(fields), endStream, this.#peer.maxFrameBytes);
     if (endStream) this.#end(stream);
   }
@@ -75,6 +91,7 @@ export class Sender {
     const sent = stream.queuedBytes === 0 ? this.#write(stream, bytes, 0, bytes.length) : 0;
     if (sent === bytes.length) return;
     stream.enqueue(sent === 0 ? bytes : bytes.subarray(sent));
+    this.#queuedBytes += bytes.length - sent;
     this.schedule(stream);
   }
 
@@ -87,6 +104,12 @@ export class Sender {
     this.#finish(stream, trailers);
   }
 
+  /** Forgets a stream and what it has queued: nothing more is sent on it. */
+  drop(stream: Stream): void {
+    this.#queuedBytes -= stream.clearQueue();
+    this.#turns.delete(stream);
+  }
+
   /** Gives the connection's window an increment; false when it would pass the largest window there may be. */
   openWindow(increment: number): boolean {
     if (this.#window + increment > MAX_WINDOW_BYTES) return false;
@@ -97,32 +120,26 @@ export class Sender {
 
   /** Gives a stream its turn if it has data and its own window is open. */
   schedule(stream: Stream): void {
-    if (stream.scheduled || stream.queuedBytes === 0 || stream.sendWindow <= 0) return;
-    stream.scheduled = true;
-    this.#turns.push(stream);
+    if (stream.queuedBytes > 0 && stream.sendWindow > 0) this.#turns.add(stream);
   }
 
   /** Lets the streams send in turns, one frame each, until a window shuts or the output is full. */
   pump(): void {
-    while (this.#turns.length > 0 && this.#window > 0 && this.#hasRoom()) {
-      const turns = this.#turns;
-      this.#turns = [];
-      for (const [index, stream] of turns.entries()) {
-        if (this.#window <= 0 || !this.#hasRoom()) {
-          this.#turns.push(...turns.slice(index));
-          return;
-        }
-        stream.scheduled = false;
-        this.#turn(stream);
-      }
+    // A stream that takes its turn goes to the end of the set, or out of it: the iteration meets it again in order.
+    for (const stream of this.#turns) {
+      if (this.#window <= 0 || !this.#hasRoom()) return;
+      this.#turns.delete(stream);
+      this.#turn(stream);
     }
   }
 
   #turn(stream: Stream): void {
     const front = stream.front();
-    if (front === undefined || stream.local === "ended") return;
+    if (front === undefined) return;
     const to = Math.min(front.bytes.length, front.from + this.#peer.maxFrameBytes);
-    stream.advance(this.#write(stream, front.bytes, front.from, to));
+    const written = this.#write(stream, front.bytes, front.from, to);
+    stream.advance(written);
+    this.#queuedBytes -= written;
     if (stream.queuedBytes > 0) {
       this.schedule(stream);
       return;
@@ -160,6 +177,7 @@ export class Sender {
       at = next;
     }
     const written = at - from;
+    if (written > 0) this.#active = true;
     stream.sendWindow -= written;
     this.#window -= written;
     return written;

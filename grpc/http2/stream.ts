@@ -34,7 +34,7 @@ export class Stream {
   /** What we may still send on this stream; below 0 after the peer shrank its initial window (§6.9.2). */
   sendWindow: number;
   readonly receiveWindow: ReceiveWindow;
-  readonly #queue: QueuedData[] = [];
+  #queue: QueuedData[] = [];
   #queueHead = 0;
   /** Bytes in the queue. */
   queuedBytes = 0;
@@ -43,8 +43,6 @@ export class Stream {
     readonly kind: "trailers";
     readonly fields: readonly HeaderField[];
   } = { kind: "none" };
-  /** Whether the stream stands in the connection's list of streams with something to send. */
-  scheduled = false;
 
   /** Opens a stream with the windows of both sides. */
   constructor(id: number, sendWindow: number, receiveWindowBytes: number) {
@@ -82,8 +80,12 @@ export class Stream {
     }
   }
 
-  /** Whether something waits to be sent. */
-  get hasOutput(): boolean {
-    return this.queuedBytes > 0 || this.ending.kind !== "none";
+  /** Drops what waits: it will not be sent. Returns how many bytes that were. */
+  clearQueue(): number {
+    const dropped = this.queuedBytes;
+    this.#queue = [];
+    this.#queueHead = 0;
+    this.queuedBytes = 0;
+    return dropped;
   }
 }

@@ -45,7 +45,7 @@ export class StreamTable {
 
   /** Whether the number can open a stream of the peer's: odd from a client, above all before. */
   isNewPeerId(id: number): boolean {
-    return this.#isPeerId(id) && id > this.#lastPeerId;
+    return this.isPeerId(id) && id > this.#lastPeerId;
   }
 
   /** The peer opened this stream: all lower ones that it skipped are closed. */
@@ -55,7 +55,7 @@ export class StreamTable {
 
   /** Whether a stream of this number has never been opened. */
   isIdle(id: number): boolean {
-    return this.#isPeerId(id) ? id > this.#lastPeerId : id >= this.#nextLocalId;
+    return this.isPeerId(id) ? id > this.#lastPeerId : id >= this.#nextLocalId;
   }
 
   /** The open stream of this number. */
@@ -96,7 +96,8 @@ export class StreamTable {
     return this.#resets.get(id) ?? "ended";
   }
 
-  #isPeerId(id: number): boolean {
+  /** Whether a stream of this number is the peer's: odd from a client, even from a server. */
+  isPeerId(id: number): boolean {
     return id !== 0 && (id % 2 === 1) === (this.#role === "server");
   }
 }

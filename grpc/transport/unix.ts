@@ -24,7 +24,8 @@ export async function listenUnix(path: string): Promise<Listener> {
       throw error;
     }
     const open = (conn: Deno.UnixConn): ByteStream => new DenoByteStream(conn, `unix:${path}`);
-    return new DenoListenerAdapter(listener, `unix:${path}`, open, () => removeSocket(path));
+    const { dev, ino } = await Deno.lstat(path);
+    return new DenoListenerAdapter(listener, `unix:${path}`, open, () => removeSocket(path, dev, ino));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -40,12 +41,13 @@ function dirname(path: string): string {
   return slash < 0 ? "." : path.slice(0, slash + 1);
 }
 
-function removeSocket(path: string): void {
+/** Removes our socket, unless another one has taken its place. */
+function removeSocket(path: string, dev: number, ino: number | null): void {
   try {
-    Deno.removeSync(path);
-  } catch (error) {
-    // Somebody removed it before us: it is gone, as it should be.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const there = Deno.lstatSync(path);
+    if (there.dev === dev && there.ino === ino) Deno.removeSync(path);
+  } catch {
+    // It is gone already, or its folder is closed to us: neither must keep a daemon from stopping in order.
   }
 }
 

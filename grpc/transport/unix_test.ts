@@ -38,3 +38,13 @@ Deno.test("listenUnix refuses a socket that answers and a file that is no socket
   await assert.rejects(listenUnix(path), /is no socket/);
   assert.equal(await Deno.readTextFile(path), "precious");
 });
+
+Deno.test("listenUnix leaves the socket of another that has taken its place", async () => {
+  const path = await socketPath();
+  const first = await listenUnix(path);
+  await Deno.remove(path);
+  const second = await listenUnix(path);
+  first.close();
+  assert.equal((await Deno.lstat(path)).isSocket, true);
+  second.close();
+});
