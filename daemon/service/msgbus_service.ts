@@ -85,8 +85,14 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
       stopping.addEventListener("abort", stop, { once: true });
       try {
         const { signal } = call;
+        // One page is sent while the store reads the one after it.
+        let ahead = subscription.next(signal);
         while (!stopping.aborted) {
-          await sendAll(call, envelopes, await subscription.next(signal), stopping);
+          const page = await ahead;
+          ahead = subscription.next(signal);
+          // Where sending fails first, nobody asks for this page any more.
+          ahead.catch(() => {});
+          await sendAll(call, envelopes, page, stopping);
         }
         throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
       } finally {
