@@ -123,7 +123,8 @@ class Fixture implements AsyncDisposable {
       })
       .method("/test.Test/Sum", {
         kind: "client_streaming",
-        async handle(requests) {
+        async handle(requests, call) {
+          seen(call);
           let sum = 0;
           for await (const request of requests) sum += Number(decoder.decode(request));
           return text(String(sum));
@@ -294,8 +295,9 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
       failure((async () => {
         for await (const _ of fixture.channel.bidiStreaming("/test.Test/Chat", neverEnding()));
       })()),
+      failure(fixture.channel.clientStreaming("/test.Test/Sum", neverEnding())),
     ];
-    await until("all calls arrive", () => fixture.calls.length === 3);
+    await until("all calls arrive", () => fixture.calls.length === 4);
     streams[0]?.close();
     for (const error of await Promise.all(calls)) assert.equal(error.code, Status.UNAVAILABLE);
     await until("all handlers are told", () => fixture.calls.every((call) => call.signal.aborted));
