@@ -5,7 +5,8 @@
  */
 import { denoIo } from "./cli/deno_io.ts";
 import { run } from "./cli/run.ts";
-import { type DaemonProcess, runDaemon } from "./run_daemon.ts";
+import type { Config } from "./config/config.ts";
+import type { DaemonProcess } from "./run_daemon.ts";
 
 const encoder = new TextEncoder();
 
@@ -23,6 +24,10 @@ const daemonProcess: DaemonProcess = {
   exit: (code) => Deno.exit(code),
 };
 
-if (import.meta.main) {
-  Deno.exit(await run(Deno.args, denoIo((config) => runDaemon(config, daemonProcess))));
+/** Loads the daemon only where it runs: the other commands need nothing of it. */
+async function startDaemon(config: Config): Promise<number> {
+  const { runDaemon } = await import("./run_daemon.ts");
+  return await runDaemon(config, daemonProcess);
 }
+
+if (import.meta.main) Deno.exit(await run(Deno.args, denoIo(startDaemon)));

@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
-import { readConfig } from "../config/read_config.ts";
 import { ALL_SETTINGS } from "../config/settings.ts";
 import { CliError } from "./error.ts";
 import type { Invocation } from "./invocation.ts";
+import { serve } from "./plain_serve.ts";
 
 /** `serve`, which is also what runs where no command is named: the daemon. */
 export function addServe(program: Command, invocation: Invocation): void {
@@ -27,12 +27,6 @@ export function addServe(program: Command, invocation: Invocation): void {
     if (unknown !== undefined) {
       throw new CliError("USAGE", `There is no command ${JSON.stringify(unknown)}; see msgbusd --help`);
     }
-    const { io } = invocation;
-    const config = readConfig({
-      flags: given,
-      env: (name) => io.env(name),
-      whyUnreadable: (path) => io.files.whyUnreadable(path),
-    });
-    invocation.exitCode = await io.startDaemon(config);
+    invocation.exitCode = await serve(given, invocation.io);
   });
 }
