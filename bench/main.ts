@@ -140,7 +140,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
     const data = await bench.fill(STORED_MESSAGES);
     const starts: number[] = [];
     const replays: number[] = [];
-    let idle = 0;
+    const idles: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const begin = performance.now();
       await using daemon = await DaemonProcess.start(["--data", data]);
@@ -148,7 +148,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
       await client.ready();
       starts.push(performance.now() - begin);
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      idle = Math.max(idle, residentBytes(daemon.pid));
+      idles.push(residentBytes(daemon.pid));
       const from = performance.now();
       let count = 0;
       const subscription = client.subscribe("bench", { pageSize: 1_000 });
@@ -173,8 +173,8 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
       {
         what: "idle daemon, resident",
         durability: "-",
-        figure: megabytes(idle),
-        target: { text: "80 MB", met: idle <= 80e6 },
+        figure: megabytes(median(idles)),
+        target: { text: "80 MB", met: median(idles) <= 80e6 },
       },
     ];
   },

@@ -154,6 +154,13 @@ Deno.test("architecture: packages for every runtime use Deno only in their trans
   assert.deepEqual(wrong.map(({ path }) => path), []);
 });
 
+Deno.test("architecture: the daemon loads no module of Node but SQLite, which an idle one would hold in memory", async () => {
+  const wrong = (await sources("daemon")).filter(({ path, code }) =>
+    !isTest(path) && /from\s*"node:(?!sqlite")/.test(code)
+  );
+  assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
 Deno.test("architecture: the gRPC core knows no word of msgbus", async () => {
   const wrong = (await sources("grpc")).filter(({ path, text }) =>
     !isTest(path) && /msgbus(?!\/grpc)/i.test(text)

@@ -152,7 +152,7 @@ export class Bus {
    * the range it is 0 and there is no marker.
    *
    * Fails with invalid_argument (also when from > to), permission_denied (another node's log, a reserved topic), or
-   * resource_exhausted (disk full).
+   * resource_exhausted (disk full: nothing was applied, or, as the text then says, the bytes are still to be erased).
    */
   async deleteRange(request: DeleteRangeRequest): Promise<number> {
     const { topic } = request;
@@ -252,6 +252,13 @@ export class Bus {
         new Message(DELETE_TOPIC, this.node, headId, sequence, id, now, payload, NO_BYTES, false),
       );
       markers.wake();
+      if (!deletion.erased) {
+        throw new BusError(
+          "resource_exhausted",
+          `Cannot erase from "${log.topic}": the messages are deleted, but the node has no space to erase their bytes; ` +
+            "it keeps trying: free some space",
+        );
+      }
       return deletion.deletedCount;
     } catch (error) {
       throw toBusError(`delete from "${log.topic}"`, error);

@@ -310,3 +310,21 @@ Deno.test("Bus answers a failed store with internal, a full one with resource_ex
   assert.equal(bus.head("t"), undefined);
   assert.deepEqual(await (await openTestBus(new MemoryStore())).ready(), { ready: true });
 });
+
+Deno.test("Bus.deleteRange says when the bytes of what it deleted are still on the disk", async () => {
+  const store = new MemoryStore();
+  const deleteRange = store.deleteRange.bind(store);
+  store.deleteRange = async (...range) => ({ ...await deleteRange(...range), erased: false });
+  const bus = await openTestBus(store);
+  await bus.publish({ topic: "t", payload: new Uint8Array(10), headers: NO_BYTES });
+  await assert.rejects(
+    bus.deleteRange({ topic: "t", fromHeadId: 1, toHeadId: 1 }),
+    isBusError("resource_exhausted"),
+  );
+  const pages: boolean[] = [];
+  for await (const page of bus.fetch({ topic: "t", fromHeadId: 1, limit: 10 })) {
+    pages.push(...page.map(({ deleted }) => deleted));
+  }
+  assert.deepEqual(pages, [true], "it is deleted all the same");
+  assert.equal(bus.head("$msgbus.delete"), 1);
+});

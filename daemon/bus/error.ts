@@ -6,7 +6,7 @@ import { StoreError, type StoreErrorCode } from "../store/store.ts";
  * - `not_found`: what was asked for does not exist
  * - `failed_precondition`: the request contradicts stored data, or the use of an object contradicts its state
  * - `permission_denied`: the caller may not do this
- * - `resource_exhausted`: too large, too much at once, or the disk is full; nothing was applied
+ * - `resource_exhausted`: too large, too much at once, or the disk is full; nothing was applied, unless the text says so
  * - `unavailable`: the bus is closing
  * - `internal`: the store is broken; details are in `cause`, for the log only
  */

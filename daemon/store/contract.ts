@@ -234,10 +234,12 @@ export function testStoreContract({ name, open }: StoreUnderTest): void {
     assert.deepEqual(await store.deleteRange("t", NODE_A, 2, 3, testMessage("deletes", "m1")), {
       deletedCount: 2,
       marker: { headId: 1, sequence: 7 },
+      erased: true,
     });
     assert.deepEqual(await store.deleteRange("t", NODE_A, 1, 4, testMessage("deletes", "m2")), {
       deletedCount: 2,
       marker: { headId: 2, sequence: 8 },
+      erased: true,
     });
     const stored = await readAll(store, "t");
     assert.deepEqual(stored.map(({ deleted }) => deleted), [true, true, true, true, false]);
@@ -262,7 +264,7 @@ export function testStoreContract({ name, open }: StoreUnderTest): void {
     for (const call of failing) await assert.rejects(call, hasCode("conflict"));
     assert.deepEqual(await before, [{ headId: 3, sequence: 3 }]);
     assert.deepEqual(await after, [{ headId: 4, sequence: 4 }]);
-    assert.deepEqual(await deletion, { deletedCount: 1, marker: { headId: 1, sequence: 5 } });
+    assert.deepEqual(await deletion, { deletedCount: 1, marker: { headId: 1, sequence: 5 }, erased: true });
     assert.deepEqual(await texts(store, "t"), ["1", "2", "3", ""]);
   });
 

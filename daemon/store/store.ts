@@ -67,6 +67,11 @@ export interface Deletion {
   /** Messages newly marked; those deleted before do not count again. */
   readonly deletedCount: number;
   readonly marker: Appended;
+  /**
+   * False: the messages are deleted for good, but their bytes are still on the disk, because there was no space to
+   * erase them (or the store broke meanwhile). The store keeps trying, also after it was opened anew.
+   */
+  readonly erased: boolean;
 }
 
 /** A message for a queue. The same rule about its bytes as for {@link NewMessage}. */
@@ -111,8 +116,8 @@ export interface PeerSyncState {
  * others. A write settles when it is durable. A read sees every write that was called before it.
  *
  * When the disk is full, the writes of that commit fail with "full" and leave no trace; later ones may work again.
- * After any other failure to write, every write fails with "broken" until the store is opened anew, because a failed
- * fsync leaves unknown what is on disk; reads may still answer.
+ * After any other failure to write, and after a read that found the file damaged or its disk failing, every write and
+ * `check` fail with "broken" until the store is opened anew, because it is unknown what is on disk; reads may answer.
  */
 export interface Store {
   /** Appends the messages in order and assigns their heads and sequences. An empty batch settles with no result. */
@@ -131,7 +136,9 @@ export interface Store {
    * Marks the messages `from` to `to` (inclusive) deleted, erases their payload and headers from the disk, remembers
    * the range for messages that arrive later by replication, and appends `marker`, in one transaction.
    *
-   * Fails with "conflict" when the log does not hold 1 <= `from` <= `to` <= head.
+   * Fails with "conflict" when the log does not hold 1 <= `from` <= `to` <= head, and with "full", changing nothing,
+   * when there is not enough space to erase. Should another process take that space between the commit and the erasure,
+   * the call settles with `erased` false.
    */
   deleteRange(
     topic: string,

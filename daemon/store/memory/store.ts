@@ -83,7 +83,7 @@ export class MemoryStore implements Store {
         messages[at] = { ...message, payload: NO_BYTES, headers: NO_BYTES, deleted: true };
         deletedCount++;
       }
-      return { deletedCount, marker: this.#append(marker) };
+      return { deletedCount, marker: this.#append(marker), erased: true };
     });
   }
 

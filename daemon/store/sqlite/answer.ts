@@ -3,9 +3,9 @@ import type { Appended, Deletion, FifoMessage, LogHead, PeerSyncState, StoredMes
 import type { ByteReader } from "./byte_reader.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import type { FifoRow } from "./fifo_tables.ts";
-import type { MessageRow } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
-import { idText, readId, writeStoredId } from "./message_id.ts";
+import { readId, readStoredIdText, timeOfUuid, writeStoredId } from "./message_id.ts";
+import type { MessagePage } from "./message_pages.ts";
 import { readNode, readPeerSyncState, writeNode, writePeerSyncState } from "./request.ts";
 
 /** Writes what a call settles with; the function beside it reads that. */
@@ -28,6 +28,8 @@ const FAILED = 1;
 // Flags of a message in a page.
 const IS_UUID = 1;
 const IS_DELETED = 2;
+
+const NO_BYTES = new Uint8Array();
 
 const CODES: readonly StoreErrorCode[] = [
   "not_writable",
@@ -85,52 +87,70 @@ export function readAppended(from: ByteReader): Appended[] {
   return readMany(from, () => ({ headId: from.f64(), sequence: from.f64() }));
 }
 
-export function deletion({ deletedCount, marker }: Deletion): AnswerBody {
+/** `erased` is asked when the answer is written: only after its commit it is known. */
+export function deletion(deletedCount: number, marker: Appended, erased: () => boolean): AnswerBody {
   return (to) => {
     to.f64(deletedCount);
     to.f64(marker.headId);
     to.f64(marker.sequence);
+    to.u8(erased() ? 1 : 0);
   };
 }
 
 export function readDeletion(from: ByteReader): Deletion {
-  return { deletedCount: from.f64(), marker: { headId: from.f64(), sequence: from.f64() } };
-}
-
-export function page(rows: readonly MessageRow[]): AnswerBody {
-  return (to) => {
-    to.u32(rows.length);
-    for (const row of rows) {
-      to.f64(row.head);
-      to.f64(row.sequence);
-      to.f64(row.createdAtMs);
-      to.u8((row.idKind === "uuid" ? IS_UUID : 0) | (row.payloadBytes === undefined ? IS_DELETED : 0));
-      const payloadBytes = row.payloadBytes ?? 0;
-      to.u32(row.idBytes);
-      to.u32(payloadBytes);
-      to.u32(row.content.length - row.idBytes - payloadBytes);
-      to.raw(row.content);
-    }
+  return {
+    deletedCount: from.f64(),
+    marker: { headId: from.f64(), sequence: from.f64() },
+    erased: from.u8() === 1,
   };
 }
 
+export function page(parts: readonly MessagePage[]): AnswerBody {
+  return (to) => {
+    to.u32(parts.reduce((count, { rows }) => count + rows.length, 0));
+    for (const { rows, content } of parts) {
+      let at = 0;
+      for (const [head, sequence, createdAtMs, isUuid, idBytes, payloadBytes, headerBytes] of rows) {
+        to.f64(head);
+        to.f64(sequence);
+        to.f64(createdAtMs ?? timeOfUuid(content, at));
+        to.u8((isUuid === 1 ? IS_UUID : 0) | (payloadBytes === null ? IS_DELETED : 0));
+        to.u32(idBytes);
+        to.u32(payloadBytes ?? 0);
+        to.u32(headerBytes ?? 0);
+        at += idBytes + (payloadBytes ?? 0) + (headerBytes ?? 0);
+      }
+    }
+    for (const { content } of parts) to.raw(content);
+  };
+}
+
+/** Bytes of a message before the bytes of all of them. */
+const ROW_BYTES = 3 * 8 + 1 + 3 * 4;
+
 export function readPage(from: ByteReader): StoredMessage[] {
-  return readMany(from, () => {
+  const count = from.u32();
+  const content = from.fork(count * ROW_BYTES);
+  const page: StoredMessage[] = [];
+  for (let left = count; left > 0; left--) {
     const headId = from.f64();
     const sequence = from.f64();
     const createdAtMs = from.f64();
     const flags = from.u8();
-    const [idBytes, payloadBytes, headerBytes] = [from.u32(), from.u32(), from.u32()];
-    return {
+    const idBytes = from.u32();
+    const payloadBytes = from.u32();
+    const headerBytes = from.u32();
+    page.push({
       headId,
       sequence,
+      id: readStoredIdText(content, (flags & IS_UUID) !== 0, idBytes),
       createdAtMs,
+      payload: content.raw(payloadBytes),
+      headers: headerBytes === 0 ? NO_BYTES : content.raw(headerBytes),
       deleted: (flags & IS_DELETED) !== 0,
-      id: idText((flags & IS_UUID) !== 0 ? "uuid" : "text", from.raw(idBytes)),
-      payload: from.raw(payloadBytes),
-      headers: from.raw(headerBytes),
-    };
-  });
+    });
+  }
+  return page;
 }
 
 export function heads(tails: Iterable<LogTail>): AnswerBody {

@@ -11,6 +11,13 @@ export class ByteReader {
     this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   }
 
+  /** A second reader of the same frame that is `ahead` bytes further. */
+  fork(ahead: number): ByteReader {
+    const fork = new ByteReader(this.#bytes);
+    fork.#at = this.#at + ahead;
+    return fork;
+  }
+
   u8(): number {
     return this.#view.getUint8(this.#at++);
   }

@@ -1,8 +1,11 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 import { inspectDatabaseFile, notWritable } from "./database_file.ts";
-import { CHECKPOINT_BYTES, WAL_BYTES_KEPT } from "./limits.ts";
+import { WAL_BYTES_KEPT } from "./limits.ts";
+import { statIfThere } from "./paths.ts";
 import { migrate } from "./schema.ts";
+import * as sqlite from "./sqlite_error.ts";
+import { WriteAheadLog } from "./write_ahead_log.ts";
 
 /** "full": an acknowledged write survives power loss. "normal": it survives a crash of the process only. */
 export type Durability = "full" | "normal";
@@ -18,16 +21,21 @@ export interface ConnectionOptions {
 /** Older ones can corrupt a database when the write-ahead log is reset during a checkpoint. */
 const OLDEST_SQLITE = "3.51.3";
 
-const SQLITE_PERM = 3;
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-const SQLITE_READONLY = 8;
-const SQLITE_FULL = 13;
-const SQLITE_CANTOPEN = 14;
-const SQLITE_NOTADB = 26;
+/** What a connection needs from the machine beside the file. */
+export interface ConnectionPorts {
+  /** Makes what was written to a file durable. */
+  readonly syncData: (file: Deno.FsFile) => void;
+  /** Copies the write-ahead log into the database. Throws SQLite's error. */
+  readonly checkpoint: (db: DatabaseSync, mode: "PASSIVE" | "TRUNCATE") => void;
+  /** Milliseconds; never goes back. */
+  readonly clock: () => number;
+}
 
-/** A page and a half for the ends of `messages` and `runs`, which every commit writes anew. */
-const COMMIT_OVERHEAD_BYTES = 2 * 4096 + 2 * 24;
+const MACHINE: ConnectionPorts = {
+  syncData: (file) => file.syncDataSync(),
+  checkpoint: (db, mode) => void db.prepare(`PRAGMA wal_checkpoint(${mode})`).all(), // never busy: nobody else reads
+  clock: () => performance.now(),
+};
 
 /** The one connection to the file: opening, transactions, checkpoints, and what SQLite's errors mean. */
 export class Connection {
@@ -39,23 +47,21 @@ export class Connection {
   readonly #check: StatementSync;
   /** The write-ahead log, to be synced after each commit; undefined with durability "normal". */
   readonly #wal: Deno.FsFile | undefined;
-  readonly #syncData: (file: Deno.FsFile) => void;
+  readonly #ports: ConnectionPorts;
+  readonly #log: WriteAheadLog;
   #broken: StoreError | undefined;
-  /** Estimated bytes in the write-ahead log since the last checkpoint. */
-  #walBytes = 0;
 
   /**
-   * Opens or creates the file and takes its lock. Throws StoreError; a file that is not ours stays untouched.
-   * `syncData` makes what was written to a file durable.
+   * Opens or creates the file and takes its lock. Throws StoreError; a file that is not ours stays untouched. Ports
+   * that are left out are those of this machine.
    */
-  constructor(
-    { path, durability, maxPages }: ConnectionOptions,
-    syncData: (file: Deno.FsFile) => void = (file) => file.syncDataSync(),
-  ) {
+  constructor({ path, durability, maxPages }: ConnectionOptions, ports: Partial<ConnectionPorts> = {}) {
     this.#path = path;
-    this.#syncData = syncData;
+    this.#ports = { ...MACHINE, ...ports };
     requireSqlite(sqliteVersion());
     inspectDatabaseFile(path);
+    // Left by a process that did not close: it may have ended between a deletion and its erasure.
+    this.#log = new WriteAheadLog((statIfThere(`${path}-wal`)?.size ?? 0) > 0);
     try {
       this.db = new DatabaseSync(path, { timeout: 0 });
     } catch (error) {
@@ -90,7 +96,7 @@ export class Connection {
     }
   }
 
-  /** Set after a failed write: nothing more may be written. */
+  /** Set after a failed write, and after a read that found the file damaged: nothing more may be written. */
   get broken(): StoreError | undefined {
     return this.#broken;
   }
@@ -106,32 +112,75 @@ export class Connection {
       throw this.#writeFailed(error);
     }
     this.#syncWal();
-    this.#walBytes += bytes + COMMIT_OVERHEAD_BYTES;
-  }
-
-  /** What a failed read means for its caller. */
-  readFailed(error: unknown): StoreError {
-    return error instanceof StoreError ? error : this.#brokenBy("read", error);
-  }
-
-  /** Whether it is time for a checkpoint. */
-  get checkpointDue(): boolean {
-    return this.#walBytes >= CHECKPOINT_BYTES && this.#broken === undefined;
+    this.#log.grew(bytes);
   }
 
   /**
-   * Copies the write-ahead log into the database. Not left to SQLite's automatic checkpoint, which hides errors: a
-   * failed fsync there would lose acknowledged messages in silence. With `erase` the log is cut to nothing, so
-   * that deleted payloads are gone from it too. A full disk is no error: the log just stays longer.
+   * What a failed read means for its caller. When the file is damaged or its disk fails, writing goes no further and
+   * `check` fails too: nobody knows what else is lost.
    */
-  checkpoint(erase: boolean): void {
-    if (this.#broken !== undefined) return;
-    this.#walBytes = 0;
-    try {
-      this.#pragma(`wal_checkpoint(${erase ? "TRUNCATE" : "PASSIVE"})`);
-    } catch (error) {
-      if (primaryCode(error) !== SQLITE_FULL) this.#broken = this.#brokenBy("write", error);
+  readFailed(error: unknown): StoreError {
+    if (error instanceof StoreError) return error;
+    const failure = this.#brokenBy("read", error);
+    switch (sqlite.primaryCode(error)) {
+      case sqlite.SQLITE_CORRUPT:
+      case sqlite.SQLITE_NOTADB:
+      case sqlite.SQLITE_IOERR:
+        this.#broken ??= failure;
     }
+    return failure;
+  }
+
+  /** Whether deleted bytes may still be in the database or its write-ahead log. */
+  get erasureDue(): boolean {
+    return this.#log.erasureDue;
+  }
+
+  /** Whether it is time for a checkpoint, or for repeating one that had no space. */
+  get checkpointDue(): boolean {
+    return this.#broken === undefined && this.#log.checkpointDue(this.#ports.clock());
+  }
+
+  /**
+   * Copies the write-ahead log into the database, and empties it when an erasure is due. Not left to SQLite's automatic
+   * checkpoint, which hides errors: a failed fsync there would lose acknowledged messages in silence. Gives the error
+   * instead of throwing it: with "full" the log just stays longer, and with it what is to be erased.
+   */
+  checkpoint(): StoreError | undefined {
+    return this.#checkpoint(this.#log.erasureDue);
+  }
+
+  /**
+   * To be called after a deletion was committed: its payload leaves the database and the log. When there is no space
+   * for that, it stays due.
+   */
+  erase(): void {
+    this.#log.requireErasure();
+    this.checkpoint();
+  }
+
+  /**
+   * To be called before a deletion: empties the log, so that the erasure after it has nothing to copy but the deletion
+   * itself. Throws StoreError: without the space for this the deletion must not begin, because it could not be erased.
+   */
+  prepareErasure(): void {
+    const failure = this.#checkpoint(true);
+    if (failure !== undefined) throw failure;
+  }
+
+  #checkpoint(empty: boolean): StoreError | undefined {
+    if (this.#broken !== undefined) return this.#broken;
+    try {
+      this.#ports.checkpoint(this.db, empty ? "TRUNCATE" : "PASSIVE");
+    } catch (error) {
+      if (sqlite.primaryCode(error) === sqlite.SQLITE_FULL) {
+        this.#log.checkpointFailed(this.#ports.clock());
+        return this.#fullBy(error);
+      }
+      return this.#broken = this.#brokenBy("write", error);
+    }
+    this.#log.checkpointed(empty);
+    return undefined;
   }
 
   /** Throws when a real query fails or nothing may be written any more. */
@@ -141,7 +190,7 @@ export class Connection {
   }
 
   close(): void {
-    this.checkpoint(true);
+    this.#checkpoint(true);
     this.db.close();
     // Not before: closing a file drops the locks that this process holds on it.
     this.#wal?.close();
@@ -150,7 +199,7 @@ export class Connection {
   #syncWal(): void {
     if (this.#wal === undefined) return;
     try {
-      this.#syncData(this.#wal);
+      this.#ports.syncData(this.#wal);
     } catch (error) {
       // The transaction is in the log and may survive or not: nobody is told that it does.
       this.#broken = this.#brokenBy("write", error);
@@ -169,14 +218,14 @@ export class Connection {
       this.#broken = this.#brokenBy("write", rollbackError);
       return this.#broken;
     }
-    if (primaryCode(error) === SQLITE_FULL) {
-      const wish = "free some space; nothing of this write was kept";
-      return new StoreError("full", `Cannot write "${this.#path}": the disk is full; ${wish}`, {
-        cause: error,
-      });
-    }
+    if (sqlite.primaryCode(error) === sqlite.SQLITE_FULL) return this.#fullBy(error);
     this.#broken = this.#brokenBy("write", error);
     return this.#broken;
+  }
+
+  #fullBy(cause: unknown): StoreError {
+    const wish = "free some space; nothing of this write was kept";
+    return new StoreError("full", `Cannot write "${this.#path}": the disk is full; ${wish}`, { cause });
   }
 
   #brokenBy(action: "read" | "write", cause: unknown): StoreError {
@@ -187,19 +236,19 @@ export class Connection {
 
   #openError(error: unknown): StoreError {
     if (error instanceof StoreError) return error;
-    switch (primaryCode(error)) {
-      case SQLITE_BUSY:
-      case SQLITE_LOCKED:
+    switch (sqlite.primaryCode(error)) {
+      case sqlite.SQLITE_BUSY:
+      case sqlite.SQLITE_LOCKED:
         return lockedError(this.#path, error);
-      case SQLITE_PERM:
-      case SQLITE_READONLY:
-      case SQLITE_CANTOPEN:
+      case sqlite.SQLITE_PERM:
+      case sqlite.SQLITE_READONLY:
+      case sqlite.SQLITE_CANTOPEN:
         return notWritable(this.#path, error);
-      case SQLITE_FULL:
+      case sqlite.SQLITE_FULL:
         return new StoreError("full", `Cannot open "${this.#path}": the disk is full; free some space`, {
           cause: error,
         });
-      case SQLITE_NOTADB:
+      case sqlite.SQLITE_NOTADB:
         return new StoreError("not_a_database", `Cannot open "${this.#path}": it is not a database`, {
           cause: error,
         });
@@ -236,12 +285,4 @@ function sqliteVersion(): string {
   } finally {
     memory.close();
   }
-}
-
-/** SQLite's code without the extension; undefined for errors that are not SQLite's. */
-function primaryCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") {
-    return undefined;
-  }
-  return error.errcode & 0xff;
 }

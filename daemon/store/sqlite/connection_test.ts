@@ -42,9 +42,11 @@ Deno.test("Connection.transaction goes on after a full disk", () => {
 
 Deno.test("Connection.transaction accepts no write after a sync failed, and says so to the one that it was for", () => {
   let fails = false;
-  const connection = new Connection({ path: folder.file("sync.sqlite"), durability: "full" }, (file) => {
-    if (fails) throw new Error("Input/output error (os error 5)");
-    file.syncDataSync();
+  const connection = new Connection({ path: folder.file("sync.sqlite"), durability: "full" }, {
+    syncData: (file) => {
+      if (fails) throw new Error("Input/output error (os error 5)");
+      file.syncDataSync();
+    },
   });
   connection.transaction(1, () => {});
   fails = true;
@@ -59,16 +61,19 @@ Deno.test("Connection.transaction syncs the write-ahead log once per commit, wit
   for (const [durability, expected] of [["full", 3], ["normal", 0]] as const) {
     let syncs = 0;
     const path = folder.file(`syncs-${durability}.sqlite`);
-    const connection = new Connection({ path, durability }, (file) => {
-      syncs++;
-      assert.equal(file.statSync().ino, Deno.statSync(`${path}-wal`).ino);
+    const connection = new Connection({ path, durability }, {
+      syncData: (file) => {
+        syncs++;
+        assert.equal(file.statSync().ino, Deno.statSync(`${path}-wal`).ino);
+      },
     });
     for (let i = 0; i < 3; i++) {
       connection.transaction(
         1,
         () => connection.db.exec(`INSERT INTO logs VALUES (${i}, 't', 'a', 'b', '${i}')`),
       );
-      connection.checkpoint(i === 1);
+      if (i === 1) connection.erase();
+      else connection.checkpoint();
     }
     assert.equal(syncs, expected);
     connection.close();

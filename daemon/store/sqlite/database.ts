@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import * as answer from "./answer.ts";
 import type { ByteWriter } from "./byte_writer.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
 import { COMMIT_BYTES, COMMIT_MESSAGES } from "./limits.ts";
 import { LogTables } from "./log_tables.ts";
@@ -19,22 +19,32 @@ export class Database {
   #commits = 0;
   #calls = 0;
 
-  constructor(options: ConnectionOptions) {
-    this.#connection = new Connection(options);
-    this.logs = new LogTables(this.#connection);
-    this.#fifo = new FifoTables(this.#connection);
-    this.#peers = new PeerTable(this.#connection);
+  /** Throws StoreError. Ports that are left out are those of this machine. */
+  constructor(options: ConnectionOptions, ports: Partial<ConnectionPorts> = {}) {
+    this.#connection = new Connection(options, ports);
+    try {
+      this.logs = new LogTables(this.#connection);
+      this.#fifo = new FifoTables(this.#connection);
+      this.#peers = new PeerTable(this.#connection);
+    } catch (error) {
+      const failure = this.#connection.readFailed(error);
+      this.#connection.close();
+      throw failure;
+    }
   }
 
   /**
    * Applies requests from the front of `waiting` in one commit, as many as fit, and writes their answers. Says how
-   * many these were. Payloads that were deleted are erased from the write-ahead log too before this returns.
+   * many these were. Payloads that were deleted are erased from the write-ahead log too before this returns, unless
+   * their answers say that this is still due.
    */
   commit(waiting: readonly WriteRequest[], to: ByteWriter): number {
     const { count, bytes } = fitting(waiting);
     const requests = waiting.slice(0, count);
+    const erases = requests[0]?.op === "deleteRange";
     let outcomes: readonly Outcome[] = [];
     try {
+      if (erases) this.#connection.prepareErasure();
       this.#connection.transaction(bytes, () => {
         outcomes = requests.map((request) => this.#apply(request));
         this.logs.flush();
@@ -48,7 +58,7 @@ export class Database {
     }
     this.#commits++;
     this.#calls += count;
-    if (requests.some(({ op }) => op === "deleteRange")) this.#connection.checkpoint(true);
+    if (erases) this.#connection.erase();
     requests.forEach(({ call }, at) => write(to, call, outcomes[at]));
     return count;
   }
@@ -64,13 +74,33 @@ export class Database {
     write(to, request.call, outcome);
   }
 
-  /** To be called when nothing is waiting for an answer, or often enough. */
+  /** To be called after each commit, and while `erasureDue` also now and then. */
   checkpointIfDue(): void {
-    if (this.#connection.checkpointDue) this.#connection.checkpoint(false);
+    if (!this.#connection.checkpointDue) return;
+    this.#writeRuns();
+    this.#connection.checkpoint();
+  }
+
+  /** Whether something deleted is still in the files, because there is no space to erase it. */
+  get erasureDue(): boolean {
+    return this.#connection.erasureDue && this.#connection.broken === undefined;
   }
 
   close(): void {
+    this.#writeRuns();
     this.#connection.close();
+  }
+
+  #writeRuns(): void {
+    if (!this.logs.runsUnwritten) return;
+    try {
+      this.#connection.transaction(0, () => this.logs.writeRuns());
+      this.logs.keep();
+    } catch (error) {
+      this.logs.undo();
+      // They can be found again in the messages; and a store that is broken by this says so to the next call.
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   /** A StoreError it returns concerns this request only and was found before any change. */
@@ -82,7 +112,8 @@ export class Database {
         const { topic, origin, from, to } = request;
         const deletedCount = this.logs.deleteRange(this.logs.find(topic, origin), from, to);
         if (deletedCount instanceof StoreError) return deletedCount;
-        return answer.deletion({ deletedCount, marker: this.logs.append(request.marker) });
+        const marker = this.logs.append(request.marker);
+        return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
       case "enqueueFifo":
         return answer.sequence(this.#fifo.enqueue(request.entry));
@@ -122,12 +153,17 @@ function write(to: ByteWriter, call: number, outcome: Outcome | undefined): void
   else answer.writeAnswer(to, call, outcome ?? answer.nothing);
 }
 
-/** At least one; more while all of them stay within the limits of a commit. */
+/**
+ * At least one; more while all of them stay within the limits of a commit. Deletions have commits without other writes:
+ * erasing must need as little space as possible.
+ */
 function fitting(waiting: readonly WriteRequest[]): { count: number; bytes: number } {
   let count = 0;
   let messages = 0;
   let bytes = 0;
+  const erases = waiting[0]?.op === "deleteRange";
   for (const request of waiting) {
+    if ((request.op === "deleteRange") !== erases) break;
     messages += request.op === "append" ? request.entries.length : 1;
     if (count > 0 && (messages > COMMIT_MESSAGES || bytes + request.bytes > COMMIT_BYTES)) break;
     bytes += request.bytes;

@@ -1,6 +1,5 @@
-import { closeSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
-import { dirname } from "node:path";
 import { StoreError } from "../error.ts";
+import { folderOf, statIfThere } from "./paths.ts";
 import { APPLICATION_ID, MIGRATIONS, newerSchema } from "./schema.ts";
 
 // The fields of SQLite's database header: https://www.sqlite.org/fileformat.html §1.3
@@ -20,10 +19,10 @@ const JOURNAL_PAGES_AT = 16;
 export function inspectDatabaseFile(path: string): void {
   let size: number | undefined;
   try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat !== undefined && !stat.isFile()) throw new Error("it is not a file");
+    const stat = statIfThere(path);
+    if (stat !== undefined && !stat.isFile) throw new Error("it is not a file");
     size = stat?.size;
-    if (size === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (size === undefined) Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
   } catch (error) {
     throw notWritable(path, error);
   }
@@ -58,8 +57,8 @@ export function notWritable(path: string, cause: unknown): StoreError {
 
 function journalEmptiesFile(path: string): boolean {
   const journal = `${path}-journal`;
-  const stat = statSync(journal, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile() || stat.size < JOURNAL_BYTES) return false;
+  const stat = statIfThere(journal);
+  if (stat === undefined || !stat.isFile || stat.size < JOURNAL_BYTES) return false;
   const start = readStart(journal, JOURNAL_BYTES);
   return start.getUint32(0) === 0xd9d505f9 && start.getUint32(4) === 0x20a163d7 &&
     start.getUint32(JOURNAL_PAGES_AT) === 0;
@@ -67,14 +66,17 @@ function journalEmptiesFile(path: string): boolean {
 
 function readStart(path: string, count: number): DataView {
   const bytes = new Uint8Array(count);
-  let file: number | undefined;
   try {
-    file = openSync(path, "r");
-    return new DataView(bytes.buffer, 0, readSync(file, bytes, 0, count, 0));
+    using file = Deno.openSync(path);
+    let filled = 0;
+    while (filled < count) {
+      const read = file.readSync(bytes.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return new DataView(bytes.buffer, 0, filled);
   } catch (error) {
     throw notWritable(path, error);
-  } finally {
-    if (file !== undefined) closeSync(file);
   }
 }
 

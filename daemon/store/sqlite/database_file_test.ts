@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { testMessage } from "../contract.ts";
 import { StoreError, type StoreErrorCode } from "../error.ts";
 import { inspectDatabaseFile } from "./database_file.ts";
-import { APPLICATION_ID } from "./schema.ts";
+import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { SqliteStore } from "./store.ts";
 import { TestFolder } from "./test_folder.ts";
 
@@ -74,7 +74,7 @@ Deno.test("SqliteStore.open writes its ids into the file's header, not only into
   inspectDatabaseFile(path);
   const header = new DataView(Deno.readFileSync(path).buffer);
   assert.equal(header.getUint32(68), APPLICATION_ID);
-  assert.equal(header.getUint32(60), 1);
+  assert.equal(header.getUint32(60), MIGRATIONS.length);
   await store.close();
 });
 

@@ -25,3 +25,6 @@ export const CHECKPOINT_BYTES = 4 << 20;
 
 /** A log that grew beyond this (by one huge commit) is cut to it after its checkpoint. */
 export const WAL_BYTES_KEPT = 4 * CHECKPOINT_BYTES;
+
+/** A checkpoint that failed for lack of space is repeated after this long: soon for people, seldom for the disk. */
+export const CHECKPOINT_RETRY_MS = 1_000;

@@ -1,11 +1,12 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { noSuchRange, type StoreError } from "../error.ts";
+import { noSuchRange, StoreError } from "../error.ts";
 import { LogMap } from "../log_map.ts";
 import type { Appended, NodeName, ReadLimits } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { LogTail } from "./log_tail.ts";
-import { type IdKind, type StoredId, timeOfId, timeOfUuid } from "./message_id.ts";
-import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { type StoredId, timeOfId } from "./message_id.ts";
+import { type MessagePage, MessagePages } from "./message_pages.ts";
+import { prepareRows } from "./row_statement.ts";
 
 /** A message for a log that is already known. */
 export interface LogEntry {
@@ -16,36 +17,30 @@ export interface LogEntry {
   readonly headers: Uint8Array;
 }
 
-/** A message as it is read from the table. */
-export interface MessageRow {
-  readonly head: number;
-  readonly sequence: number;
-  readonly createdAtMs: number;
-  readonly idKind: IdKind;
-  readonly idBytes: number;
-  /** Undefined: it was deleted. */
-  readonly payloadBytes: number | undefined;
-  /** Id, payload and headers, one after the other. */
-  readonly content: Uint8Array;
-}
-
 /** Appended rows that share one statement: half the time of a statement per row; more rows gain nothing. */
 const ROWS_PER_INSERT = 8;
+
+/** Rows that recovery holds at a time. */
+const RECOVERY_ROWS = 10_000;
 
 const PLACES = "(?, ?, ?, ?, ?, ?, ?)";
 const ROW_VALUES = 7;
 
-// The runs of a log from the one that holds head ?2 on, and of each the messages from that head on. CROSS JOIN keeps
-// the order of the loops: then both are walked by key, and the result comes in head order without sorting.
-const FROM_PAGE = `FROM runs r CROSS JOIN messages m
-  WHERE r.log = ?1
+// The runs of a log in the table, from the one that holds head ?2 up to head ?3, and of each the messages from head ?2 on.
+// CROSS JOIN keeps the order of the loops: then both are walked by key, and the result comes in head order unsorted.
+const FROM_RUNS = `FROM runs r CROSS JOIN messages m
+  WHERE r.log = ?1 AND r.first_head < ?3
     AND r.first_head >= (SELECT max(first_head) FROM runs WHERE log = ?1 AND first_head <= ?2)
     AND m.sequence BETWEEN r.first_sequence + max(0, ?2 - r.first_head) AND r.first_sequence + r.count - 1
-  ORDER BY r.first_head, m.sequence`;
+  ORDER BY r.first_head, m.sequence LIMIT ?4`;
+
+const FROM_TAIL = "FROM messages m WHERE m.sequence BETWEEN ?1 AND ?2 ORDER BY m.sequence LIMIT ?3";
 
 /** The tables `logs`, `messages`, `runs` and `deletes`. Writes happen within a transaction of the connection. */
 export class LogTables {
   readonly #tails = new LogMap<LogTail>();
+  /** Tails whose last run the table does not have as it is. */
+  readonly #unwrittenTails = new Set<LogTail>();
   /** Tails changed in the open transaction. */
   readonly #touched: LogTail[] = [];
   /** Appended rows that no statement has written yet, value by value. */
@@ -60,9 +55,9 @@ export class LogTables {
   readonly #putRun: StatementSync;
   readonly #putDelete: StatementSync;
   readonly #erase: StatementSync;
-  readonly #page: RowStatement<RawRow>;
-  readonly #size: RowStatement<[bytes: number, messages: number]>;
-  readonly #sizes: RowStatement<[number]>;
+  readonly #putRunsWritten: StatementSync;
+  readonly #runsPage: MessagePages;
+  readonly #tailPage: MessagePages;
 
   constructor({ db }: Connection) {
     const prepare = (sql: string) => db.prepare(sql);
@@ -75,18 +70,11 @@ export class LogTables {
     this.#putDelete = prepare("INSERT INTO deletes VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
     this.#erase = prepare(
       `UPDATE messages SET payload = NULL, headers = NULL
-         WHERE payload IS NOT NULL AND sequence IN (SELECT m.sequence ${FROM_PAGE} LIMIT ?3)`,
+         WHERE payload IS NOT NULL AND sequence IN (SELECT m.sequence ${FROM_RUNS})`,
     );
-    // One blob per row: its copy into JavaScript costs more than all the rest of the row.
-    this.#page = prepareRows(
-      db,
-      `SELECT m.head, m.sequence, m.created_at_ms, typeof(m.id) = 'blob', octet_length(m.id), length(m.payload),
-              CAST(m.id || coalesce(m.payload, x'') || coalesce(m.headers, x'') AS BLOB) ${FROM_PAGE} LIMIT ?3`,
-    );
-    const sizes =
-      `SELECT coalesce(length(m.payload), 0) + coalesce(length(m.headers), 0) AS bytes ${FROM_PAGE} LIMIT ?3`;
-    this.#sizes = prepareRows(db, sizes);
-    this.#size = prepareRows(db, `SELECT total(bytes), count(*) FROM (${sizes})`);
+    this.#putRunsWritten = prepare("UPDATE runs_written SET last_sequence = ?");
+    this.#runsPage = new MessagePages(db, FROM_RUNS);
+    this.#tailPage = new MessagePages(db, FROM_TAIL);
     this.#load(db);
   }
 
@@ -143,49 +131,49 @@ export class LogTables {
     this.#writeRows();
     this.#writeRun(log); // the messages are found by the runs in the table
     this.#putDelete.run(log.number, from, to);
-    return Number(this.#erase.run(log.number, from, to - from + 1).changes);
+    return Number(this.#erase.run(log.number, from, log.head + 1, to - from + 1).changes);
   }
 
-  /** The rows of one page; see Store.read. */
-  read(log: LogTail, from: number, limits: ReadLimits): MessageRow[] {
-    // Rows come fastest all at once, so how many fit is asked first: SQLite answers that from the row headers.
-    const [bytes, messages] = this.#size.get(log.number, from, limits.messages) ?? [0, 0];
-    const count = bytes <= limits.bytes ? messages : this.#countFitting(log, from, limits);
-    if (count === 0) return [];
-    const rows = this.#page.all(log.number, from, count);
-    return rows.map(([head, sequence, time, isUuid, idBytes, payloadBytes, content]) => ({
-      head,
-      sequence,
-      createdAtMs: time ?? timeOfUuid(content),
-      idKind: isUuid === 1 ? "uuid" : "text",
-      idBytes,
-      payloadBytes: payloadBytes ?? undefined,
-      content,
-    }));
-  }
-
-  /** How many messages stay within the limit of bytes, at least one. */
-  #countFitting(log: LogTail, from: number, limits: ReadLimits): number {
-    const sizes = this.#sizes.all(log.number, from, limits.messages);
-    let count = 0;
-    let bytes = 0;
-    for (const [size] of sizes) {
-      bytes += size;
-      if (bytes > limits.bytes && count > 0) break;
-      count++;
+  /** One page in parts; see Store.read. Of the last run it is memory that knows the length. */
+  read(log: LogTail, from: number, limits: ReadLimits): MessagePage[] {
+    const { firstHead, firstSequence, count } = log.run;
+    const parts: MessagePage[] = [];
+    if (from < firstHead) parts.push(this.#runsPage.read(limits, undefined, log.number, from, firstHead));
+    const [before] = parts;
+    // A part that a limit has cut off ends the page: what is in the last run must not overtake the rest.
+    if (before === undefined || before.rows.at(-1)?.[0] === firstHead - 1) {
+      const first = firstSequence + Math.max(0, from - firstHead);
+      parts.push(this.#tailPage.read(limits, before, first, firstSequence + count - 1));
     }
-    return count;
+    return parts;
   }
 
-  /** Writes what the transaction left in memory: rows, and a run per touched log. To be called before its commit. */
+  /** Writes the rows that the transaction left in memory. To be called before its commit. */
   flush(): void {
     this.#writeRows();
-    for (const log of this.#touched) this.#writeRun(log);
+  }
+
+  /** Whether the next opening would have to read messages to know the ends of the logs. */
+  get runsUnwritten(): boolean {
+    return this.#unwrittenTails.size > 0;
+  }
+
+  /** Writes the last runs of all logs, in a transaction of its own: this bounds the work of opening. */
+  writeRuns(): void {
+    for (const log of this.#unwrittenTails) {
+      this.#touch(log);
+      this.#writeRun(log);
+    }
+    this.#putRunsWritten.run(this.#lastSequence);
   }
 
   /** After the commit: what was appended stays. */
   keep(): void {
-    for (const log of this.#touched) log.keep();
+    for (const log of this.#touched) {
+      log.keep();
+      if (log.written) this.#unwrittenTails.delete(log);
+      else this.#unwrittenTails.add(log);
+    }
     this.#touched.length = 0;
     this.#committedLog = this.#lastLog;
     this.#committedSequence = this.#lastSequence;
@@ -221,13 +209,16 @@ export class LogTables {
     const logs = prepareRows<RawLog>(
       db,
       `SELECT l.log, l.topic, l.tenant_id, l.bl_name, l.device_id, r.first_head, r.first_sequence, r.count
-         FROM logs l JOIN runs r ON r.log = l.log
+         FROM logs l LEFT JOIN runs r ON r.log = l.log
            AND r.first_head = (SELECT max(first_head) FROM runs WHERE log = l.log)`,
     );
+    const byNumber = new Map<number, LogTail>();
     for (const [number, topic, tenantId, blName, deviceId, firstHead, firstSequence, count] of logs.all()) {
       const origin = { tenantId, blName, deviceId };
-      const run = { firstHead, firstSequence, count };
-      this.#tails.set(topic, origin, new LogTail(topic, origin, number, run));
+      const run = firstHead === null ? undefined : { firstHead, firstSequence, count };
+      const tail = new LogTail(topic, origin, number, run);
+      this.#tails.set(topic, origin, tail);
+      byNumber.set(number, tail);
     }
     const last = prepareRows<[number | null, number | null]>(
       db,
@@ -236,16 +227,41 @@ export class LogTables {
     const [log, sequence] = last.get() ?? [null, null];
     this.#lastLog = this.#committedLog = log ?? 0;
     this.#lastSequence = this.#committedSequence = sequence ?? 0;
+    this.#recoverRuns(db, byNumber);
+  }
+
+  /**
+   * Finds the last runs that were in memory only. A run is written in the commit that ends it, so what a log has behind
+   * its runs in the table is one run, or continues the last of them.
+   */
+  #recoverRuns(db: DatabaseSync, tails: ReadonlyMap<number, LogTail>): void {
+    const behind = prepareRows<[sequence: number, log: number, head: number]>(
+      db,
+      "SELECT sequence, log, head FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
+    );
+    let [after] = prepareRows<[number]>(db, "SELECT last_sequence FROM runs_written").get() ?? [0];
+    for (;;) {
+      const rows = behind.all(after, RECOVERY_ROWS);
+      for (const [sequence, number, head] of rows) {
+        after = sequence;
+        const tail = tails.get(number);
+        if (tail === undefined || head > tail.head + 1) throw inconsistent(sequence);
+        if (head <= tail.head) continue;
+        if (!tail.continuesAt(sequence)) tail.startRun(sequence);
+        tail.extendRun();
+        this.#unwrittenTails.add(tail);
+      }
+      if (rows.length < RECOVERY_ROWS) return;
+    }
   }
 }
 
-type RawRow = [
-  head: number,
-  sequence: number,
-  createdAtMs: number | null,
-  isUuid: number,
-  idBytes: number,
-  payloadBytes: number | null,
-  content: Uint8Array,
-];
-type RawLog = [number, string, string, string, string, number, number, number];
+function inconsistent(sequence: number): StoreError {
+  const wish = "restore the file from a copy, or from a peer";
+  return new StoreError("broken", `Cannot open the store: message ${sequence} belongs to no log; ${wish}`);
+}
+
+type RawLog =
+  | [...RawName, firstHead: number, firstSequence: number, count: number]
+  | [...RawName, firstHead: null, firstSequence: null, count: null];
+type RawName = [log: number, topic: string, tenantId: string, blName: string, deviceId: string];

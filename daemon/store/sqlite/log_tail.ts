@@ -22,7 +22,7 @@ export class LogTail {
   #firstSequence: number;
   #count: number;
   #written: boolean;
-  #kept: { readonly number: number; readonly run: Run } | undefined;
+  #kept: { readonly number: number; readonly run: Run; readonly written: boolean } | undefined;
 
   constructor(topic: string, origin: NodeName, number = 0, run: Run = NO_RUN) {
     this.topic = topic;
@@ -42,7 +42,7 @@ export class LogTail {
   /** Remembers the state before the first change of a transaction; true when this was that change. */
   touch(): boolean {
     if (this.#kept !== undefined) return false;
-    this.#kept = { number: this.number, run: this.#run() };
+    this.#kept = { number: this.number, run: this.run, written: this.#written };
     return true;
   }
 
@@ -56,7 +56,7 @@ export class LogTail {
     this.#firstHead = this.#kept.run.firstHead;
     this.#firstSequence = this.#kept.run.firstSequence;
     this.#count = this.#kept.run.count;
-    this.#written = true;
+    this.#written = this.#kept.written;
     this.#kept = undefined;
   }
 
@@ -77,14 +77,20 @@ export class LogTail {
     return this.head;
   }
 
+  /** Whether the table has the last run as it is here. */
+  get written(): boolean {
+    return this.#written;
+  }
+
   /** The last run if the table does not have it like this; the caller then writes it. */
   unwrittenRun(): Run | undefined {
     if (this.#written) return undefined;
     this.#written = true;
-    return this.#run();
+    return this.run;
   }
 
-  #run(): Run {
+  /** The last run; its count is 0 when there is no message. */
+  get run(): Run {
     return { firstHead: this.#firstHead, firstSequence: this.#firstSequence, count: this.#count };
   }
 }

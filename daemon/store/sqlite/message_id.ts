@@ -4,9 +4,6 @@ import type { ByteWriter } from "./byte_writer.ts";
 /** How an id is kept: 16 bytes for a canonical UUID, its text for anything else. */
 export type StoredId = Uint8Array | string;
 
-/** Which of the two it is. */
-export type IdKind = "uuid" | "text";
-
 const UUID_TEXT_LENGTH = 36;
 const UUID_BYTES = 16;
 const UUID_V7 = 0x70;
@@ -52,16 +49,17 @@ export function timeOfId(id: StoredId): number | undefined {
   return timeOfUuid(id);
 }
 
-/** The time at the start of the bytes of a UUIDv7. */
-export function timeOfUuid(bytes: Uint8Array): number {
+/** The time at the start of a UUIDv7. */
+export function timeOfUuid(bytes: Uint8Array, at = 0): number {
   let time = 0;
-  for (let i = 0; i < 6; i++) time = time * 256 + (bytes[i] ?? 0);
+  for (let i = at; i < at + 6; i++) time = time * 256 + (bytes[i] ?? 0);
   return time;
 }
 
-/** The text of an id as it is kept. */
-export function idText(kind: IdKind, bytes: Uint8Array): string {
-  return kind === "uuid" ? formatUuid(bytes) : decoder.decode(bytes);
+/** The text of an id of `count` bytes as it is kept. */
+export function readStoredIdText(from: ByteReader, isUuid: boolean, count: number): string {
+  const bytes = from.raw(count);
+  return isUuid ? formatUuid(bytes) : decoder.decode(bytes);
 }
 
 function isDash(index: number): boolean {

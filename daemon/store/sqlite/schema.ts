@@ -11,6 +11,10 @@ export const APPLICATION_ID = 0x6d627573;
  * which stretches of it belong to one log in a row, so that a log that is written alone costs one row per run instead
  * of an index entry per message. A payload that is NULL was deleted (an empty one is an empty blob): this spares a
  * column. `created_at_ms` is NULL where the id is a UUIDv7 with the same time.
+ *
+ * The last run of a log is written when it ends, and otherwise now and then: a commit of one message would write twice
+ * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; those behind it say which log
+ * and head they have.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [[
   `CREATE TABLE logs (
@@ -80,6 +84,9 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     last_error TEXT NOT NULL,
     PRIMARY KEY (peer, topic, tenant_id, bl_name, device_id)
   ) WITHOUT ROWID`,
+], [
+  "CREATE TABLE runs_written (last_sequence INTEGER NOT NULL)",
+  "INSERT INTO runs_written SELECT coalesce(max(sequence), 0) FROM messages", // until then, every commit wrote its runs
 ]];
 
 /**

@@ -44,13 +44,14 @@ class Ring {
     return wait.async ? wait.value : undefined;
   }
 
-  /** Blocks until the counter is no longer `seen`. Not for the main thread. */
-  awaitChange(counter: number, seen: number): void {
+  /** Blocks until the counter is no longer `seen`, or for about `timeoutMs`. Not for the main thread. */
+  awaitChange(counter: number, seen: number, timeoutMs: number): void {
     // Nothing but this can end a thread that waits: without a pause now and then, a process whose main program failed
     // would never exit.
-    do {
+    for (let left = timeoutMs; left > 0; left -= WAIT_MS) {
       Atomics.store(this.counters, counter + WAITS, 1);
-    } while (Atomics.wait(this.counters, counter, seen, WAIT_MS) === "timed-out");
+      if (Atomics.wait(this.counters, counter, seen, Math.min(left, WAIT_MS)) !== "timed-out") return;
+    }
   }
 }
 
@@ -81,7 +82,7 @@ export class PipeWriter {
   write(bytes: Uint8Array): void {
     let taken = this.#ring.count(TAKEN);
     for (let at = this.offer(bytes); at < bytes.length; at += this.offer(bytes.subarray(at))) {
-      this.#ring.awaitChange(TAKEN, taken);
+      this.#ring.awaitChange(TAKEN, taken, Infinity);
       taken = this.#ring.count(TAKEN);
     }
   }
@@ -129,9 +130,9 @@ export class PipeReader {
     return this.#ring.changed(WRITTEN, taken);
   }
 
-  /** Blocks until there are bytes. Not for the main thread. */
-  awaitBytes(): void {
+  /** Blocks until there are bytes, or for about `timeoutMs`. Not for the main thread. */
+  awaitBytes(timeoutMs: number): void {
     const taken = this.#ring.count(TAKEN);
-    this.#ring.awaitChange(WRITTEN, taken);
+    this.#ring.awaitChange(WRITTEN, taken, timeoutMs);
   }
 }

@@ -1,5 +1,3 @@
-import { existsSync, realpathSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
 import { closedError, StoreError } from "../error.ts";
 import type {
   Appended,
@@ -18,6 +16,7 @@ import * as answer from "./answer.ts";
 import type { Durability } from "./connection.ts";
 import { RequestWriter } from "./request.ts";
 import { lockedError } from "./connection.ts";
+import { realPath } from "./paths.ts";
 import { StoreLink } from "./store_link.ts";
 
 export interface SqliteStoreOptions {
@@ -140,12 +139,4 @@ export class SqliteStore implements Store {
     if (this.#closing !== undefined) return Promise.reject(closedError());
     return this.#link.call(encode, decode);
   }
-}
-
-/** The path without symbolic links, as far as it exists: one file must have one name here. */
-function realPath(path: string): string {
-  const absolute = resolve(path);
-  if (existsSync(absolute)) return realpathSync(absolute);
-  const folder = dirname(absolute);
-  return folder === absolute ? absolute : join(realPath(folder), basename(absolute));
 }

@@ -1,0 +1,111 @@
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
+import { NODE_A, testMessage } from "../contract.ts";
+import type { Appended, NewMessage } from "../store.ts";
+import {
+  type AnswerReader,
+  readAnswer,
+  readAppended,
+  readDeletion,
+  readNothing,
+  readPage,
+} from "./answer.ts";
+import { ByteReader } from "./byte_reader.ts";
+import { ByteWriter } from "./byte_writer.ts";
+import type { ConnectionPorts } from "./connection.ts";
+import { Database } from "./database.ts";
+import { FRAME_LENGTH_BYTES } from "./frame.ts";
+import { RequestReader, RequestWriter } from "./request.ts";
+
+const PLENTY = { messages: 100_000, bytes: 1 << 30 };
+
+/** A database without its thread: every call is answered at once, in a commit of its own. */
+export class TestDatabase {
+  readonly path: string;
+  readonly #database: Database;
+  readonly #requests = new RequestWriter();
+  readonly #reader: RequestReader;
+
+  constructor(path: string, ports: Partial<ConnectionPorts> = {}) {
+    this.path = path;
+    this.#database = new Database({ path, durability: "normal" }, ports);
+    this.#reader = new RequestReader(this.#database.logs);
+  }
+
+  get erasureDue(): boolean {
+    return this.#database.erasureDue;
+  }
+
+  append(...batch: NewMessage[]): Appended[] {
+    return this.#call(this.#requests.append(1, batch), readAppended);
+  }
+
+  deleteRange(from: number, to: number) {
+    return this.#call(
+      this.#requests.deleteRange(1, "t", NODE_A, from, to, testMessage("deletes", "m")),
+      readDeletion,
+    );
+  }
+
+  read(topic: string, from = 1, limits = PLENTY) {
+    return this.#call(this.#requests.read(1, topic, NODE_A, from, limits), readPage);
+  }
+
+  check(): void {
+    this.#call(this.#requests.plain("check", 1), readNothing);
+  }
+
+  checkpointIfDue(): void {
+    this.#database.checkpointIfDue();
+  }
+
+  /** Topics and heads. */
+  get heads(): string[] {
+    return [...this.#database.logs.tails()].map(({ topic, head }) => `${topic} ${head}`).sort();
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Copies the files as a process leaves them that is killed now; says the path. */
+  killed(path: string): string {
+    for (const suffix of ["", "-wal"]) {
+      if (existsSync(this.path + suffix)) copyFileSync(this.path + suffix, path + suffix);
+    }
+    return path;
+  }
+
+  /** Whether the text is in one of the files. */
+  holds(text: string): boolean {
+    return ["", "-wal"].some((suffix) =>
+      existsSync(this.path + suffix) && readFileSync(this.path + suffix, "latin1").includes(text)
+    );
+  }
+
+  #call<T>(frame: Uint8Array, decode: AnswerReader<T>): T {
+    const request = this.#reader.read(frame.slice(FRAME_LENGTH_BYTES));
+    const to = new ByteWriter();
+    if (request.kind === "write") this.#database.commit([request.request], to);
+    if (request.kind === "read") this.#database.answer(request.request, to);
+    const body = new ByteReader(to.written.slice(FRAME_LENGTH_BYTES));
+    const { error } = readAnswer(body);
+    if (error !== undefined) throw error;
+    return decode(body);
+  }
+}
+
+/** A disk that has no space for the checkpoints whose numbers (from 1 on) `fails` names, and a clock. */
+export class FullDisk implements Partial<ConnectionPorts> {
+  fails: (checkpoint: number) => boolean = () => false;
+  now = 0;
+  checkpoints = 0;
+
+  readonly clock = () => this.now;
+  readonly checkpoint = (db: DatabaseSync, mode: string) => {
+    if (this.fails(++this.checkpoints)) {
+      throw Object.assign(new Error("from SQLite"), { code: "ERR_SQLITE_ERROR", errcode: 13 });
+    }
+    db.prepare(`PRAGMA wal_checkpoint(${mode})`).all();
+  };
+}
