@@ -42,6 +42,7 @@ class Bench {
     const load = { address: daemon.address, bodyFile: this.bodyFile, connections, streams };
     await h2loadRate({ ...load, calls: Math.ceil(calls / 10) });
     const rate = await h2loadRate({ ...load, calls });
+    await requireStored(daemon.address, Math.ceil(calls / 10) + calls);
     await daemon.stop();
     return rate;
   }
@@ -56,6 +57,7 @@ class Bench {
       streams: 500,
       calls: messages,
     });
+    await requireStored(daemon.address, messages);
     await daemon.stop();
     return data;
   }
@@ -234,6 +236,13 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
     }];
   },
 };
+
+/** h2load sees HTTP statuses only: that every call was answered well shows in the head. */
+async function requireStored(address: string, calls: number): Promise<void> {
+  await using client = connect(address);
+  const head = await client.head("bench");
+  if (head !== calls) throw new Error(`${head} of ${calls} publishes are stored`);
+}
 
 async function grpcJsRate(bodyFile: string): Promise<number> {
   const script = new URL("grpc_js_server.ts", import.meta.url).pathname;

@@ -7,6 +7,9 @@ const TAKEN = 16;
 const WAITS = 1;
 const HEADER_BYTES = 128;
 
+/** Looks at a counter between two looks at the time, which costs more. */
+const LOOKS_PER_TIME_CHECK = 50;
+
 /** How long a blocked thread sleeps before it looks whether it was terminated. */
 const WAIT_MS = 1_000;
 
@@ -128,6 +131,18 @@ export class PipeReader {
   filled(): Promise<unknown> | undefined {
     const taken = this.#ring.count(TAKEN);
     return this.#ring.changed(WRITTEN, taken);
+  }
+
+  /** Waits awake for bytes, at most `ms`; false when none came. */
+  spinForBytes(ms: number): boolean {
+    if (ms === 0) return false;
+    const begin = performance.now();
+    do {
+      for (let look = 0; look < LOOKS_PER_TIME_CHECK; look++) {
+        if (this.available > 0) return true;
+      }
+    } while (performance.now() - begin < ms);
+    return false;
   }
 
   /** Blocks until there are bytes, or for about `timeoutMs`. Not for the main thread. */

@@ -107,3 +107,12 @@ Deno.test("FrameReader gives the same frames whole, byte by byte and from a ring
       assert.equal(reader.next(), undefined);
     }
   }));
+
+Deno.test("PipeReader.spinForBytes sees bytes that are there, and gives up without", () => {
+  const memory = sharedPipeMemory(16);
+  const reader = new PipeReader(memory);
+  assert.equal(reader.spinForBytes(0), false);
+  assert.equal(reader.spinForBytes(1), false);
+  new PipeWriter(memory).offer(pattern(1));
+  assert.equal(reader.spinForBytes(1), true);
+});

@@ -4,6 +4,7 @@ import { readAnswer, readNothing } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { FrameReader } from "./frame.ts";
+import { ANSWER_POLL_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import { PipeReader, PipeWriter, sharedPipeMemory } from "./shared_pipe.ts";
 import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
@@ -75,9 +76,20 @@ export class StoreLink {
   async #receive(): Promise<void> {
     while (this.#ended === undefined) {
       const frame = this.#frames.next();
-      if (frame === undefined) await this.#pipe.filled();
-      else this.#settle(frame);
+      if (frame !== undefined) this.#settle(frame);
+      else if (!await this.#pollForAnswer()) await this.#pipe.filled();
     }
+  }
+
+  /** Looks for an answer in every turn of the event loop, for a while; the loop does its other work in between. */
+  async #pollForAnswer(): Promise<boolean> {
+    if (this.#pending.size === 0 || !WAITING_AWAKE_PAYS) return false;
+    const begin = performance.now();
+    do {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#pipe.available > 0) return true;
+    } while (performance.now() - begin < ANSWER_POLL_MS);
+    return false;
   }
 
   #settle(frame: Uint8Array<ArrayBuffer>): void {

@@ -7,7 +7,13 @@ import { nothing, writeAnswer, writeFailure } from "./answer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { Database } from "./database.ts";
 import { FrameReader } from "./frame.ts";
-import { CHECKPOINT_RETRY_MS, INTAKE_BYTES, READ_TURN_BYTES } from "./limits.ts";
+import {
+  CHECKPOINT_RETRY_MS,
+  INTAKE_BYTES,
+  READ_TURN_BYTES,
+  REQUEST_SPIN_MS,
+  WAITING_AWAKE_PAYS,
+} from "./limits.ts";
 import { type ReadRequest, RequestReader, type WriteRequest } from "./request.ts";
 import { PipeReader, PipeWriter } from "./shared_pipe.ts";
 import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
@@ -49,6 +55,7 @@ class StoreThread {
       this.#database.checkpointIfDue();
       if (this.#writes.length > 0 || this.#reads.length > 0) continue;
       if (this.#closeCall !== undefined) return this.#close(this.#closeCall);
+      if (this.#pipe.spinForBytes(WAITING_AWAKE_PAYS ? REQUEST_SPIN_MS : 0)) continue;
       this.#pipe.awaitBytes(this.#database.erasureDue ? CHECKPOINT_RETRY_MS : Infinity);
     }
   }
