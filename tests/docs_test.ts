@@ -31,8 +31,13 @@ Deno.test("README names tasks that exist, and the two commands", async () => {
   }
 });
 
-Deno.test("README and GUARANTEES link to files that exist", async () => {
-  for (const [document, folder] of [["README.md", ""], ["docs/GUARANTEES.md", "docs/"]] as const) {
+Deno.test("the documents link to files that exist", async () => {
+  for (
+    const [document, folder] of [["README.md", ""], ["docs/GUARANTEES.md", "docs/"], [
+      "docs/PERFORMANCE.md",
+      "docs/",
+    ]] as const
+  ) {
     for (const [, target] of (await read(document)).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       await Deno.stat(new URL(`${folder}${target}`, ROOT));
     }
