@@ -3,6 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { MessageEnvelopeSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
 import type { NodeName } from "../store/store.ts";
+import { Slab } from "./slab.ts";
 
 /** Tags of MessageEnvelope, and of its field in the three responses that carry it: field number × 8 + wire type. */
 const RESPONSE_MESSAGE = 0x0a;
@@ -17,6 +18,7 @@ const MAX_KEPT_LOGS = 1_024;
 
 /** Encodes committed messages for the wire, each once. */
 export class EnvelopeEncoder {
+  readonly #slab = new Slab();
   readonly #logs = new Map<string, { readonly origin: NodeName; readonly fields: Uint8Array }>();
 
   /**
@@ -38,7 +40,7 @@ export class EnvelopeEncoder {
     const payloadBytes = payload.length === 0 ? 0 : 1 + varintBytes(payload.length) + payload.length;
     const envelopeBytes = idBytes + log.length + 1 + varintBytes(headId) + payloadBytes + headers.length + 1 +
       varintBytes(createdAtMs) + (deleted ? 2 : 0);
-    const bytes = new Uint8Array(MESSAGE_PREFIX_BYTES + 1 + varintBytes(envelopeBytes) + envelopeBytes);
+    const bytes = this.#slab.take(MESSAGE_PREFIX_BYTES + 1 + varintBytes(envelopeBytes) + envelopeBytes);
     let at = MESSAGE_PREFIX_BYTES;
     bytes[at++] = RESPONSE_MESSAGE;
     at = putVarint(bytes, at, envelopeBytes);

@@ -39,6 +39,7 @@ import type { FifoMessage } from "../store/store.ts";
 import { EnvelopeEncoder } from "./envelope.ts";
 import { nodeNameOf } from "./node_id.ts";
 import { readPublishRequest } from "./publish_request.ts";
+import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
 
 /**
@@ -47,13 +48,14 @@ import { statusOfBusError } from "./status.ts";
  */
 export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal): void {
   const envelopes = new EnvelopeEncoder();
+  const payloads = new Slab();
   const method = (name: keyof typeof MsgbusService.method, handler: MethodHandler) =>
     server.method(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, handler);
 
   method("publish", {
     kind: "unary",
     handle: (request) =>
-      bus.publish(readPublishRequest(request)).then(
+      bus.publish(readPublishRequest(request, payloads)).then(
         (message) => envelopes.encode(message),
         (error) => {
           throw statusOfBusError(error);

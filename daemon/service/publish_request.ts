@@ -1,6 +1,7 @@
 import { encodeHeaders } from "../bus/headers.ts";
 import type { PublishRequest } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
+import type { Slab } from "./slab.ts";
 import { WireReader } from "./wire_reader.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -19,10 +20,10 @@ const VALUE = 0x12;
 
 /**
  * Reads a PublishRequest from its wire bytes. By hand, because every message passes here: the headers are checked but
- * not decoded, and the payload is copied once, out of the connection's buffer. `publish_request_test.ts` holds it
+ * not decoded, and the payload is copied once, out of the connection's buffer into `slab`. `publish_request_test.ts` holds it
  * against the generated code. Throws StatusError INVALID_ARGUMENT.
  */
-export function readPublishRequest(bytes: Uint8Array): PublishRequest {
+export function readPublishRequest(bytes: Uint8Array, slab: Slab): PublishRequest {
   const reader = new WireReader(bytes);
   let topic = "";
   let origin: NodeName | undefined;
@@ -49,7 +50,7 @@ export function readPublishRequest(bytes: Uint8Array): PublishRequest {
   return {
     topic,
     origin,
-    payload: payload.length === 0 ? EMPTY : payload.slice(),
+    payload: payload.length === 0 ? EMPTY : slab.copy(payload),
     headers: entries === undefined ? EMPTY : joinEntries(entries),
   };
 }

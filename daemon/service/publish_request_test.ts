@@ -5,6 +5,7 @@ import { PublishRequestSchema } from "@msgbus/proto";
 import fc from "fast-check";
 import { decodeHeaders } from "../bus/headers.ts";
 import { readPublishRequest } from "./publish_request.ts";
+import { Slab } from "./slab.ts";
 
 const text = fc.string({ unit: "binary", maxLength: 40 }).filter((value) => value.isWellFormed());
 const node = fc.record({ tenantId: text, blName: text, deviceId: text });
@@ -21,7 +22,7 @@ Deno.test("readPublishRequest agrees with the generated code on every request", 
       PublishRequestSchema,
       create(PublishRequestSchema, { ...rest, ...(origin && { origin }) }),
     );
-    const read = readPublishRequest(bytes);
+    const read = readPublishRequest(bytes, new Slab());
     assert.equal(read.topic, rest.topic);
     assert.deepEqual(read.origin, origin && { ...origin });
     assert.deepEqual(read.payload, rest.payload);
@@ -56,7 +57,7 @@ Deno.test("readPublishRequest takes and refuses the same bytes as the generated 
       }
       let read: ReturnType<typeof readPublishRequest> | undefined;
       try {
-        read = readPublishRequest(bytes);
+        read = readPublishRequest(bytes, new Slab());
       } catch (error) {
         assert.ok(error instanceof StatusError && error.code === Status.INVALID_ARGUMENT);
       }
@@ -76,7 +77,7 @@ Deno.test("readPublishRequest keeps its own copy of the payload", () => {
     PublishRequestSchema,
     create(PublishRequestSchema, { topic: "t", payload: new Uint8Array([7]) }),
   );
-  const { payload } = readPublishRequest(bytes);
+  const { payload } = readPublishRequest(bytes, new Slab());
   bytes.fill(0);
   assert.deepEqual(payload, new Uint8Array([7]));
 });
@@ -93,7 +94,7 @@ Deno.test("readPublishRequest refuses a cut request and a text that is not UTF-8
     [[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], /over 32 bits/],
   ];
   for (const [bytes, message] of cases) {
-    assert.throws(() => readPublishRequest(new Uint8Array(bytes)), (error) => {
+    assert.throws(() => readPublishRequest(new Uint8Array(bytes), new Slab()), (error) => {
       assert.ok(error instanceof StatusError);
       assert.equal(error.code, Status.INVALID_ARGUMENT);
       assert.match(error.message, message);
