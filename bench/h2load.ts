@@ -17,6 +17,7 @@ export function publishBody(payloadBytes: number): Uint8Array {
 
 /** How a load is put on. */
 export interface Load {
+  /** "host:port", "https://host:port" for TLS (the certificate is not looked at), or "unix:/path". */
   readonly address: string;
   /** A file with the framed request. */
   readonly bodyFile: string;
@@ -41,7 +42,9 @@ export async function h2loadRate({ address, bodyFile, connections, streams, call
     "te: trailers",
     "--data",
     bodyFile,
-    `http://${address}${PUBLISH_PATH}`,
+    ...address.startsWith("unix:")
+      ? ["--base-uri", address, `http://localhost${PUBLISH_PATH}`]
+      : [`${address.startsWith("https://") ? address : `http://${address}`}${PUBLISH_PATH}`],
   ]);
   const rate = /([\d.]+) req\/s/.exec(text)?.[1];
   const succeeded = / (\d+) succeeded/.exec(text)?.[1];

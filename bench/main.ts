@@ -4,9 +4,13 @@
  * beside the working directory's files), which must not lie in memory.
  */
 import { connect } from "@msgbus/sdk";
+import { CertificateAuthority } from "../grpc/transport/testing/certificate_authority.ts";
+import { unixAgainstTcp } from "./transports.ts";
 import { DaemonProcess } from "../tests/daemon_process.ts";
+import { idleConnections, idleSubscribers, serverStreaming } from "./connections.ts";
 import { fdatasyncRate } from "./fdatasync.ts";
 import { h2loadRate, publishBody } from "./h2load.ts";
+import { hostile } from "./hostile.ts";
 import { available, H2LOAD, REDIS_SERVER } from "./programs.ts";
 import { RedisServer } from "./redis.ts";
 import { median, megabytes, perSecond, printRow, type Row } from "./report.ts";
@@ -137,6 +141,39 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
     }];
   },
 
+  "publish over TLS": async (bench) => {
+    if (!await available(H2LOAD, "publishing over TLS")) return [];
+    const { cert, key } = await (await CertificateAuthority.create()).issueLocal();
+    const [certPath, keyPath] = [`${bench.folder}/cert.pem`, `${bench.folder}/key.pem`];
+    await Deno.writeTextFile(certPath, cert);
+    await Deno.writeTextFile(keyPath, key, { mode: 0o600 });
+    const rates: { plain: number; secure: number }[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      await using daemon = await DaemonProcess.start([
+        ...["--storage", "memory", "--tls-cert", certPath, "--tls-key", keyPath],
+        ...["--listen", "http://127.0.0.1:0", "--listen", "https://127.0.0.1:0"],
+      ]);
+      const [plain = "", secure = ""] = daemon.addresses;
+      const rate = (address: string, calls: number) =>
+        h2loadRate({ address, bodyFile: bench.bodyFile, connections: 1, streams: 50, calls });
+      // The compiler of the runtime is warm for both before either is measured.
+      for (const address of [plain, secure]) await rate(address, 60_000);
+      rates.push({ plain: await rate(plain, 60_000), secure: await rate(secure, 60_000) });
+      await daemon.stop();
+    }
+    const ratio = median(rates.map(({ plain, secure }) => secure / plain));
+    return [{
+      what: "unary publish over TLS, 50 in flight, memory store",
+      durability: "memory",
+      figure: perSecond(median(rates.map(({ secure }) => secure))),
+      against: {
+        what: `the same without TLS (${perSecond(median(rates.map(({ plain }) => plain)))})`,
+        ratio,
+      },
+      target: { text: "0.5 ×", met: ratio >= 0.5 },
+    }];
+  },
+
   "replay, start and idle": async (bench) => {
     if (!await available(H2LOAD, "replay, start and idle memory")) return [];
     const data = await bench.fill(STORED_MESSAGES);
@@ -180,6 +217,12 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
       },
     ];
   },
+
+  "unix sockets": ({ folder, bodyFile }) => unixAgainstTcp(folder, bodyFile),
+  "idle connections": idleConnections,
+  "idle subscribers": idleSubscribers,
+  "server streaming": serverStreaming,
+  "hostile": (bench) => hostile(bench.newData()),
 
   "paused subscriber": async (bench) => {
     await using daemon = await DaemonProcess.start(["--data", bench.newData()]);

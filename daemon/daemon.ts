@@ -1,9 +1,17 @@
-import type { Logger } from "@logtape/logtape";
-import { GrpcServer, type Listener, listenTcp, listenUnix, Status, StatusError } from "@msgbus/grpc";
+import { GrpcServer, Status, StatusError } from "@msgbus/grpc";
+import type { TlsRefusal, TlsRefusalCode } from "@msgbus/grpc/tls";
+import { Authenticator } from "./auth/authenticator.ts";
+import { AuthFileError } from "./auth/error.ts";
+import { loadAuthFile, type LoadedAuthFile } from "./auth/load_auth_file.ts";
 import { Bus } from "./bus/bus.ts";
-import type { Config } from "./config/config.ts";
-import { formatListenAddress, type ListenAddress } from "./config/listen_address.ts";
+import type { Config, TlsFiles } from "./config/config.ts";
+import { ConfigError } from "./config/error.ts";
+import { Listeners } from "./listeners.ts";
+import type { Logger } from "./log.ts";
+import { LogGate } from "./log_gate.ts";
+import type { ServerCredentials } from "./server_credentials.ts";
 import { serveMsgbus } from "./service/msgbus_service.ts";
+import { serveStandardServices } from "./service/standard_services.ts";
 import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Store } from "./store/store.ts";
@@ -21,13 +29,20 @@ export class Daemon {
   readonly #stopping: AbortController;
   readonly #serving: Promise<void>[];
   readonly #log: Logger;
+  readonly #listeners: Listeners;
+  readonly #authenticator: Authenticator | undefined;
+  readonly #tlsFiles: TlsFiles | undefined;
+  readonly #authPath: string | undefined;
+  #reloaded: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
 
   private constructor(
     store: Store,
     bus: Bus,
     server: GrpcServer,
-    listeners: readonly Listener[],
+    listeners: Listeners,
+    authenticator: Authenticator | undefined,
+    config: Config,
     stopping: AbortController,
     log: Logger,
   ) {
@@ -36,13 +51,23 @@ export class Daemon {
     this.#server = server;
     this.#stopping = stopping;
     this.#log = log;
-    this.addresses = listeners.map((listener) => listener.address);
-    this.#serving = listeners.map((listener) => server.serve(listener));
+    this.#listeners = listeners;
+    this.#authenticator = authenticator;
+    this.#tlsFiles = config.tls;
+    this.#authPath = config.authPath;
+    this.addresses = listeners.all.map((listener) => listener.address);
+    this.#serving = listeners.all.map((listener) => server.serve(listener));
   }
 
-  /** Opens the store, then the bus, then the listeners. Throws StoreError, BusError or {@linkcode ListenError}; then nothing stays open. */
+  /**
+   * Reads the certificate and the tokens, opens the store, then the bus, then the listeners. Throws ConfigError,
+   * AuthFileError, StoreError, BusError or ListenError; then nothing stays open.
+   */
   static async start(config: Config, log: Logger): Promise<Daemon> {
-    for (const warning of config.warnings) log.warn(warning);
+    const credentials = config.tls && await loadCredentials(config.tls);
+    const auth = config.authPath === undefined ? undefined : await loadAuthFile(config.authPath);
+    const warnings = [...config.warnings, ...credentials?.warnings ?? [], ...auth?.warnings ?? []];
+    for (const warning of warnings) log.warn(warning);
     const store = await openStore(config);
     try {
       const bus = await Bus.open({
@@ -55,9 +80,15 @@ export class Daemon {
         onError: failureLog(log),
       });
       const stopping = new AbortController();
-      serveMsgbus(server, bus, stopping.signal);
-      const listeners = await listenAll(config.listen);
-      const daemon = new Daemon(store, bus, server, listeners, stopping, log);
+      const authenticator = auth && await openAuthenticator(bus, auth);
+      serveMsgbus(server, bus, stopping.signal, authenticator && ((call) => authenticator.busOf(call)));
+      const health = serveStandardServices(server, bus);
+      stopping.signal.addEventListener("abort", () => health.stop(), { once: true });
+      const listeners = await Listeners.open(config, credentials?.tls, refusalLog(log));
+      const daemon = new Daemon(store, bus, server, listeners, authenticator, config, stopping, log);
+      if (credentials !== undefined) {
+        log.info("certificate: {certificate}", { certificate: credentials.tls.summary });
+      }
       log.info("ready: node {node} on {addresses}, {storage} {data}, durability {durability}, {logs} logs", {
         node: `${config.node.tenantId}/${config.node.blName}/${config.node.deviceId}`,
         addresses: daemon.addresses.join(" "),
@@ -73,9 +104,55 @@ export class Daemon {
     }
   }
 
+  /**
+   * Reads the certificate, its key and the client authorities anew: for new connections; open ones go on. And the file
+   * of tokens: for new calls; subscriptions of those who lost their rights end. What can't be read is logged, and stays
+   * as it was.
+   */
+  reload(): Promise<void> {
+    return this.#reloaded = this.#reloaded.then(() => this.#reload());
+  }
+
   /** Takes no new calls, lets running ones finish for at most ten seconds, then closes the store. May be called again. */
   stop(): Promise<void> {
     return this.#stopped ??= this.#stop();
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#tlsFiles === undefined && this.#authPath === undefined) {
+      this.#log.info("reload: there is neither a certificate nor a file of tokens to read anew");
+    }
+    if (this.#tlsFiles !== undefined) await this.#reloadCertificate(this.#tlsFiles);
+    if (this.#authPath !== undefined) await this.#reloadTokens(this.#authPath);
+  }
+
+  async #reloadTokens(path: string): Promise<void> {
+    try {
+      const { file, warnings } = await loadAuthFile(path);
+      this.#authenticator?.reload(file);
+      for (const warning of warnings) this.#log.warn(warning);
+      this.#log.info("reloaded the tokens: {tokens} tokens, {certificates} certificates", {
+        tokens: file.tokens.length,
+        certificates: file.certificates.length,
+      });
+    } catch (error) {
+      this.#log.error("reload failed, the daemon keeps the tokens it has: {error}", {
+        error: error instanceof AuthFileError ? error.message : describeError(error),
+      });
+    }
+  }
+
+  async #reloadCertificate(files: TlsFiles): Promise<void> {
+    try {
+      const { tls, warnings } = await loadCredentials(files);
+      this.#listeners.reload(tls);
+      for (const warning of warnings) this.#log.warn(warning);
+      this.#log.info("reloaded the certificate: {certificate}", { certificate: tls.summary });
+    } catch (error) {
+      this.#log.error("reload failed, the certificate from before stays in use: {error}", {
+        error: error instanceof ConfigError ? error.message : describeError(error),
+      });
+    }
   }
 
   async #stop(): Promise<void> {
@@ -90,9 +167,16 @@ export class Daemon {
   }
 }
 
-/** A listener could not be opened. */
-export class ListenError extends Error {
-  override readonly name = "ListenError";
+/** Loads the code for it as well, which a daemon without TLS should not hold in memory. */
+async function loadCredentials(files: TlsFiles): Promise<ServerCredentials> {
+  const { loadServerCredentials } = await import("./server_credentials.ts");
+  return await loadServerCredentials(files);
+}
+
+/** Loads the hash function as well, which a daemon without tokens does not need. */
+async function openAuthenticator(bus: Bus, { file }: LoadedAuthFile): Promise<Authenticator> {
+  const { sha256 } = await import("@noble/hashes/sha2.js");
+  return new Authenticator(bus, file, sha256);
 }
 
 async function openStore(config: Config): Promise<Store> {
@@ -106,41 +190,38 @@ async function openStore(config: Config): Promise<Store> {
   }
 }
 
-async function listenAll(addresses: readonly ListenAddress[]): Promise<Listener[]> {
-  const listeners: Listener[] = [];
-  for (const address of addresses) {
-    try {
-      listeners.push(address.kind === "unix" ? await listenUnix(address.path) : listenTcp(address));
-    } catch (error) {
-      for (const listener of listeners) listener.close();
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new ListenError(`Cannot listen on "${formatListenAddress(address)}" (--listen): ${reason}`, {
-        cause: error,
-      });
-    }
-  }
-  return listeners;
-}
-
-/** Milliseconds in which failed calls beyond the first are counted instead of described: a broken store fails them all. */
+/** Failed calls beyond one in a second are counted instead of described: a broken store fails them all. */
 const FAILURE_LOG_INTERVAL_MS = 1_000;
 
 function failureLog(log: Logger): (error: unknown, path: string) => void {
-  let describedAtMs = -Infinity;
-  let omitted = 0;
+  const gate = new LogGate(1, FAILURE_LOG_INTERVAL_MS);
   return (error, path) => {
-    const nowMs = performance.now();
-    if (nowMs - describedAtMs < FAILURE_LOG_INTERVAL_MS) {
-      omitted++;
-      return;
-    }
+    const omitted = gate.pass();
+    if (omitted === undefined) return;
     log.error("{path} failed ({omitted} failures before it were not logged): {error}", {
       path,
       omitted,
       error: describeError(error),
     });
-    describedAtMs = nowMs;
-    omitted = 0;
+  };
+}
+
+/** Refused connections of one kind that are logged at once; later ones are counted, and one in ten seconds is logged. */
+const REFUSAL_LOG_BURST = 10;
+const REFUSAL_LOG_INTERVAL_MS = 10_000;
+
+function refusalLog(log: Logger): (refusal: TlsRefusal) => void {
+  const gates = new Map<TlsRefusalCode, LogGate>();
+  return ({ code, remote, reason }) => {
+    // Port scanners and health checks come and go.
+    if (code === "gone") return log.debug("{remote} got no connection: {reason}", { remote, reason });
+    let gate = gates.get(code);
+    if (gate === undefined) gates.set(code, gate = new LogGate(REFUSAL_LOG_BURST, REFUSAL_LOG_INTERVAL_MS));
+    const omitted = gate.pass();
+    if (omitted === undefined) return;
+    const record = { remote, reason, code, omitted };
+    if (omitted === 0) log.warn("{remote} got no connection: {reason}", record);
+    else log.warn("{remote} got no connection: {reason} ({omitted} before it were not logged)", record);
   };
 }
 

@@ -15,14 +15,17 @@ const daemonProcess: DaemonProcess = {
     const bytes = encoder.encode(line);
     for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
   },
-  onStop(callback) {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, callback);
-    return () => {
-      for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, callback);
-    };
-  },
+  onStop: (callback) => onSignals(["SIGTERM", "SIGINT"], callback),
+  onReload: (callback) => onSignals(["SIGHUP"], callback),
   exit: (code) => Deno.exit(code),
 };
+
+function onSignals(signals: readonly Deno.Signal[], callback: () => void): () => void {
+  for (const signal of signals) Deno.addSignalListener(signal, callback);
+  return () => {
+    for (const signal of signals) Deno.removeSignalListener(signal, callback);
+  };
+}
 
 /** Loads the daemon only where it runs: the other commands need nothing of it. */
 async function startDaemon(config: Config): Promise<number> {

@@ -1,6 +1,8 @@
+import { AuthFileError } from "./auth/error.ts";
 import { BusError } from "./bus/error.ts";
 import type { Config } from "./config/config.ts";
-import { Daemon, ListenError } from "./daemon.ts";
+import { Daemon } from "./daemon.ts";
+import { ListenError } from "./listeners.ts";
 import { openLog } from "./log.ts";
 import { StoreError } from "./store/store.ts";
 
@@ -14,6 +16,8 @@ export interface DaemonProcess {
   writeLine(line: string): void;
   /** Calls back at each SIGTERM and SIGINT until the returned function is called. */
   onStop(callback: () => void): () => void;
+  /** Calls back at each SIGHUP until the returned function is called. */
+  onReload(callback: () => void): () => void;
   /** Ends the process at once. */
   exit(code: number): never;
 }
@@ -30,18 +34,30 @@ export async function runDaemon(config: Config, process: DaemonProcess): Promise
     if (signals > 1) process.exit(1);
     stopRequested();
   });
+  let daemon: Daemon | undefined;
+  let reloadAsked = false;
+  // From the beginning: a signal that nobody handles would end the process.
+  const forgetReload = process.onReload(() => {
+    if (daemon === undefined) reloadAsked = true;
+    else void daemon.reload();
+  });
   try {
-    const daemon = await Daemon.start(config, log);
+    daemon = await Daemon.start(config, log);
+    if (reloadAsked) void daemon.reload();
     await stop;
     await daemon.stop();
     return EXIT_OK;
   } catch (error) {
-    if (!(error instanceof StoreError || error instanceof ListenError || error instanceof BusError)) {
+    if (
+      !(error instanceof AuthFileError || error instanceof StoreError || error instanceof ListenError ||
+        error instanceof BusError)
+    ) {
       throw error;
     }
     process.writeLine(`msgbusd: ${error.message}\n`);
     return EXIT_CANNOT_START;
   } finally {
     forget();
+    forgetReload();
   }
 }

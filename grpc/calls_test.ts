@@ -15,20 +15,45 @@ import { Status, StatusError } from "./status.ts";
 import type { Connect, Listener } from "./transport/byte_stream.ts";
 import { listenMemory, memoryPipe } from "./transport/memory.ts";
 import { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";
-import { connectTcp, listenTcp } from "./transport/tcp.ts";
+import { connectTcp, listenTcp, type TcpAddress } from "./transport/tcp.ts";
+import { connectQuic } from "./transport/quic/connect.ts";
+import { listenQuic } from "./transport/quic/listen.ts";
+import { ServerTls } from "./transport/server_tls.ts";
+import {
+  connectOverBadNetwork,
+  listenOverBadNetwork,
+  seededRandom,
+} from "./transport/testing/bad_network.ts";
+import { CertificateAuthority } from "./transport/testing/certificate_authority.ts";
+import { connectTls } from "./transport/tls_client.ts";
+import type { TlsProtocol } from "./transport/tls_protocol.ts";
+import { listenTls } from "./transport/tls_server.ts";
 import { connectUnix, listenUnix } from "./transport/unix.ts";
+import { connectWebSocket } from "./transport/websocket/connect.ts";
+import { listenWebSocket } from "./transport/websocket/listen.ts";
+import { connectPlatformWebSocket } from "./transport/websocket/platform.ts";
 
 interface Place {
   readonly listener: Listener;
   readonly connect: Connect;
 }
 
+const LOCAL = { hostname: "127.0.0.1", port: 0 };
+const authority = await CertificateAuthority.create();
+const serverTls = await ServerTls.load(await authority.issueLocal());
+
 function tcpPlace(connect: typeof connectTcp): Place {
-  const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
-  return {
-    listener,
-    connect: connect({ hostname: "127.0.0.1", port: Number(listener.address.split(":")[1]) }),
-  };
+  const listener = listenTcp(LOCAL);
+  return { listener, connect: connect(addressOf(listener)) };
+}
+
+async function tlsPlace(protocol: TlsProtocol = "h2"): Promise<Place> {
+  const listener = await listenTls(LOCAL, serverTls, { protocol });
+  return { listener, connect: connectTls(addressOf(listener), { ca: authority.cert }, protocol) };
+}
+
+function addressOf({ address }: Listener): TcpAddress {
+  return { ...LOCAL, port: Number(/\d+$/.exec(address)?.[0]) };
 }
 
 async function unixPlace(connect: typeof connectUnix): Promise<Place> {
@@ -41,8 +66,37 @@ const TRANSPORTS: Readonly<Record<string, () => Place | Promise<Place>>> = {
     const listener = listenMemory();
     return { listener, connect: listener.connect };
   },
+  "memory, late and cut at random": () => {
+    const random = seededRandom(7);
+    const trouble = () => ({ random, maxDelayMs: 2, breaksAfterBytes: Infinity });
+    const listener = listenMemory();
+    return {
+      listener: listenOverBadNetwork(listener, trouble),
+      connect: connectOverBadNetwork(listener.connect, trouble),
+    };
+  },
   tcp: () => tcpPlace(connectTcp),
   unix: () => unixPlace(connectUnix),
+  tls: () => tlsPlace(),
+  websocket: () => {
+    const { listener, connect } = tcpPlace(connectTcp);
+    return { listener: listenWebSocket(listener), connect: connectWebSocket(connect, "localhost") };
+  },
+  "websocket over tls": async () => {
+    const { listener, connect } = await tlsPlace("http/1.1");
+    return { listener: listenWebSocket(listener), connect: connectWebSocket(connect, "localhost") };
+  },
+  quic: () => {
+    const listener = listenQuic(LOCAL, serverTls, { protocol: "test" });
+    return {
+      listener,
+      connect: connectQuic(addressOf(listener), { protocol: "test", ca: authority.cert }),
+    };
+  },
+  "websocket of the platform": () => {
+    const listener = listenWebSocket(listenTcp(LOCAL));
+    return { listener, connect: connectPlatformWebSocket(listener.address) };
+  },
   "tcp through node:net": () => tcpPlace(connectTcpOverNode),
   "unix through node:net": () => unixPlace(connectUnixOverNode),
 };
@@ -334,6 +388,78 @@ for (const [name, place] of Object.entries(TRANSPORTS)) {
     await fixture.server.shutdown(20);
     assert.equal((await sleeping).code, Status.UNAVAILABLE);
   });
+}
+
+/** Connections to break; each at a random byte, sent by the client or by the server. */
+const BROKEN_CONNECTIONS = 200;
+/** Bytes within which a connection breaks: about what the calls below exchange. */
+const MAX_BYTES_TO_BREAK = 60_000;
+
+Deno.test("Channel over memory that breaks at a random byte: every call ends, with its answer or UNAVAILABLE, and the next connection works", async () => {
+  const random = seededRandom(42);
+  let broken = 0;
+  for (let i = 0; i < BROKEN_CONNECTIONS; i++) {
+    const listener = listenMemory();
+    const breaksAfterBytes = Math.ceil(random() ** 2 * MAX_BYTES_TO_BREAK);
+    const server = random() < 0.5;
+    // Only the first connection breaks.
+    const troubles = [breaksAfterBytes];
+    const trouble = () => ({ random, maxDelayMs: 0, breaksAfterBytes: troubles.shift() ?? Infinity });
+    await using fixture = new Fixture({
+      listener: server ? listenOverBadNetwork(listener, trouble) : listener,
+      connect: server ? listener.connect : connectOverBadNetwork(listener.connect, trouble),
+    });
+    const place = `connection ${i}, broken after ${breaksAfterBytes} bytes to the ${
+      server ? "server" : "client"
+    }`;
+    const message = new Uint8Array(5_000).fill(1);
+    const results = await within(
+      place,
+      Promise.allSettled([
+        fixture.channel.unary("/test.Test/Echo", message),
+        all(fixture.channel.serverStreaming("/test.Test/Count", text("2000"))),
+        fixture.channel.clientStreaming("/test.Test/Sum", Array.from({ length: 500 }, () => text("1"))),
+        all(fixture.channel.bidiStreaming("/test.Test/Chat", Array.from({ length: 500 }, () => text("hi")))),
+      ]),
+    );
+    for (const [kind, result] of results.entries()) {
+      if (result.status === "fulfilled") continue;
+      broken++;
+      assert.ok(result.reason instanceof StatusError, `${place}, call ${kind}: ${result.reason}`);
+      assert.equal(
+        result.reason.code,
+        Status.UNAVAILABLE,
+        `${place}, call ${kind}: ${result.reason.message}`,
+      );
+    }
+    let answer: Uint8Array | undefined;
+    // What is left until the connection breaks may be less than one call.
+    for (let attempts = 0; answer === undefined && attempts < 2; attempts++) {
+      answer = await within(place, fixture.channel.unary("/test.Test/Echo", message).catch(() => undefined));
+    }
+    assert.deepEqual(answer, message, place);
+    await until(`${place}: it is forgotten`, () => fixture.server.connections === 1);
+  }
+  assert.ok(broken > BROKEN_CONNECTIONS, `only ${broken} calls met a broken connection`);
+});
+
+async function all(stream: AsyncIterable<Uint8Array>): Promise<number> {
+  let count = 0;
+  for await (const _ of stream) count++;
+  return count;
+}
+
+/** Fails where something hangs. */
+async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: it hangs`)), 10_000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A connection whose client reads one piece in five milliseconds. */

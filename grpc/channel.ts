@@ -2,19 +2,39 @@ import type { CallOptions } from "./call_options.ts";
 import { ClientSession } from "./client_session.ts";
 import type { ClientStream } from "./client_stream.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { Compression, DEFAULT_MIN_COMPRESS_BYTES } from "./compression/compression.ts";
+import { acceptedEncodings, codecOf, type Encoding } from "./compression/encoding.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+import type { Metadata } from "./metadata.ts";
 import { RequestPump } from "./request_pump.ts";
 import { Status, StatusError } from "./status.ts";
 import { formatTimeout } from "./timeout.ts";
 import type { Connect } from "./transport/byte_stream.ts";
 
+/** How a channel compresses its requests. */
+export interface ChannelCompression {
+  /** The encoding of requests, and of responses where the server compresses them. */
+  readonly encoding: Encoding;
+  /** Bytes from which on a message is compressed; default 8,192. */
+  readonly minBytes?: number;
+}
+
 /** How a channel behaves where the defaults do not fit. */
 export interface ChannelOptions {
   /** What the server is called in requests (`:authority`); "localhost" where absent. */
   readonly authority?: string;
+  /** The `:scheme` of requests: "https" over TLS; "http" where absent. */
+  readonly scheme?: "http" | "https";
   /** The `user-agent` of requests. */
   readonly userAgent?: string;
+  /**
+   * Compresses requests; servers that can answer in the same encoding. Nothing is compressed where absent. The server
+   * must know the encoding: one that does not ends every call with UNIMPLEMENTED.
+   */
+  readonly compression?: ChannelCompression;
+  /** Sent with every call, before the call's own: credentials, for example. */
+  readonly metadata?: Metadata;
   /** Milliseconds that connecting may take before the calls that wait for it end with UNAVAILABLE; default 10,000. */
   readonly connectTimeoutMs?: number;
   /** What it accepts and keeps; missing ones are {@linkcode DEFAULT_GRPC_LIMITS}. */
@@ -37,17 +57,21 @@ export class Channel implements AsyncDisposable {
   readonly #options: ChannelOptions;
   readonly #limits: GrpcLimits;
   readonly #clock: Clock;
+  readonly #compression: Compression | undefined;
+  readonly #metadata: readonly HeaderField[];
   readonly #closed = new AbortController();
   readonly #sessions = new Map<ClientSession, Promise<void>>();
   #current: ClientSession | undefined;
   #connecting: Promise<ClientSession> | undefined;
 
-  /** Makes a channel that connects through `connect`. */
+  /** Makes a channel that connects through `connect`. Throws TypeError for an encoding that this runtime does not have. */
   constructor(connect: Connect, options: ChannelOptions = {}) {
     this.#connect = connect;
     this.#options = options;
     this.#limits = { ...DEFAULT_GRPC_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
+    this.#metadata = options.metadata?.toFields() ?? [];
+    this.#compression = options.compression === undefined ? undefined : compressionOf(options.compression);
   }
 
   /** Calls a method with one request and one response. Throws StatusError. */
@@ -173,7 +197,7 @@ export class Channel implements AsyncDisposable {
   #fields(path: string, options: CallOptions, deadlineMs: number | undefined): HeaderField[] {
     const fields: HeaderField[] = [
       { name: ":method", value: "POST" },
-      { name: ":scheme", value: "http" },
+      { name: ":scheme", value: this.#options.scheme ?? "http" },
       { name: ":path", value: path },
       { name: ":authority", value: this.#options.authority ?? "localhost" },
       { name: "te", value: "trailers" },
@@ -182,6 +206,11 @@ export class Channel implements AsyncDisposable {
     if (this.#options.userAgent !== undefined) {
       fields.push({ name: "user-agent", value: this.#options.userAgent });
     }
+    if (this.#compression !== undefined) {
+      fields.push({ name: "grpc-encoding", value: this.#compression.codec.name });
+      fields.push({ name: "grpc-accept-encoding", value: acceptedEncodings() });
+    }
+    fields.push(...this.#metadata);
     if (deadlineMs !== undefined) {
       fields.push({ name: "grpc-timeout", value: formatTimeout(deadlineMs - this.#clock.nowMs()) });
     }
@@ -212,7 +241,7 @@ export class Channel implements AsyncDisposable {
         stream.close();
         throw new Error("the channel is closed");
       }
-      const session = new ClientSession(stream, this.#limits, this.#clock);
+      const session = new ClientSession(stream, this.#limits, this.#clock, this.#compression);
       this.#current = session;
       this.#sessions.set(session, session.run().finally(() => this.#sessions.delete(session)));
       return session;
@@ -240,7 +269,12 @@ export class ResponseStream implements AsyncIterable<Uint8Array> {
   /** All responses that have arrived, at least one; null after the last. Throws StatusError. */
   async nextBatch(): Promise<readonly Uint8Array[] | null> {
     const call = await (this.#call ??= this.#start());
-    return await call.responses.takeAll();
+    try {
+      return await call.responses.takeAll();
+    } catch (error) {
+      call.cancel(); // where a response can't be read, nobody wants those behind it
+      throw error;
+    }
   }
 
   /** Cancels the call; responses that arrived may still be read. */
@@ -262,16 +296,26 @@ export class ResponseStream implements AsyncIterable<Uint8Array> {
   }
 }
 
+function compressionOf({ encoding, minBytes = DEFAULT_MIN_COMPRESS_BYTES }: ChannelCompression): Compression {
+  const codec = codecOf(encoding);
+  if (codec === undefined) {
+    throw new TypeError(`Cannot compress with "${encoding}": this runtime has ${acceptedEncodings()}`);
+  }
+  return new Compression(codec, minBytes);
+}
+
 async function onlyResponse(call: ClientStream): Promise<Uint8Array> {
   let response: Uint8Array | undefined;
-  for (let batch = await call.responses.takeAll(); batch !== null; batch = await call.responses.takeAll()) {
-    for (const message of batch) {
-      if (response !== undefined) {
-        call.cancel();
-        throw new StatusError(Status.INTERNAL, "more than one response came");
+  try {
+    for (let batch = await call.responses.takeAll(); batch !== null; batch = await call.responses.takeAll()) {
+      for (const message of batch) {
+        if (response !== undefined) throw new StatusError(Status.INTERNAL, "more than one response came");
+        response = message;
       }
-      response = message;
     }
+  } catch (error) {
+    call.cancel();
+    throw error;
   }
   if (response === undefined) throw new StatusError(Status.INTERNAL, "the response is missing");
   return response;

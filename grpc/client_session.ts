@@ -2,6 +2,7 @@ import { ByteBudget } from "./byte_budget.ts";
 import type { CallOptions } from "./call_options.ts";
 import { ClientStream } from "./client_stream.ts";
 import type { Clock } from "./clock.ts";
+import type { Compression } from "./compression/compression.ts";
 import { ErrorCode, errorCodeName } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
@@ -14,6 +15,7 @@ export class ClientSession {
   readonly #session: Session;
   readonly #limits: GrpcLimits;
   readonly #clock: Clock;
+  readonly #compression: Compression | undefined;
   readonly #calls = new Map<number, ClientStream>();
   readonly #gathering: ByteBudget;
   #usable = true;
@@ -21,8 +23,9 @@ export class ClientSession {
   readonly #waiting: (() => void)[] = [];
 
   /** Speaks over `stream`; {@linkcode run} starts it. */
-  constructor(stream: ByteStream, limits: GrpcLimits, clock: Clock) {
+  constructor(stream: ByteStream, limits: GrpcLimits, clock: Clock, compression?: Compression) {
     this.#limits = limits;
+    this.#compression = compression;
     this.#gathering = new ByteBudget(limits.maxGatheringBytesPerConnection);
     this.#clock = clock;
     this.#session = new Session(
@@ -84,6 +87,7 @@ export class ClientSession {
       options,
       deadlineMs,
       this.#gathering,
+      this.#compression,
       this.#onOver,
     );
     this.#calls.set(id, call);
@@ -128,6 +132,7 @@ export class ClientSession {
         return this.#lose();
       case "pong":
       case "idle":
+      case "stalled":
         return;
     }
   }

@@ -1,13 +1,15 @@
 import type { ByteBudget } from "./byte_budget.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Clock } from "./clock.ts";
+import type { Compression } from "./compression/compression.ts";
+import { codecOf } from "./compression/encoding.ts";
 import { ErrorCode, errorCodeName } from "./http2/error_code.ts";
 import { fieldValue } from "./http2/header_rules.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import type { GrpcLimits } from "./limits.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { messagePrefix } from "./message_reader.ts";
-import { Metadata } from "./metadata.ts";
+import { decodeBase64, Metadata } from "./metadata.ts";
 import { percentDecode } from "./percent.ts";
 import type { Session } from "./session.ts";
 import { Status, StatusError, statusOf } from "./status.ts";
@@ -19,6 +21,7 @@ export class ClientStream {
   readonly #session: Session;
   readonly #limits: GrpcLimits;
   readonly #options: CallOptions;
+  readonly #compression: Compression | undefined;
   readonly #onOver: (id: number) => void;
   readonly #cancelDeadline: (() => void) | undefined;
   readonly #cancel = () => this.#end(new StatusError(Status.CANCELLED, "the call was cancelled"));
@@ -39,12 +42,14 @@ export class ClientStream {
     options: CallOptions,
     deadlineMs: number | undefined,
     gathering: ByteBudget,
+    compression: Compression | undefined,
     onOver: (id: number) => void,
   ) {
     this.#id = id;
     this.#session = session;
     this.#limits = limits;
     this.#options = options;
+    this.#compression = compression;
     this.#onOver = onOver;
     this.responses = new MessageQueue(limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
@@ -74,8 +79,13 @@ export class ClientStream {
   /** Sends a message without waiting. */
   send(message: Uint8Array): void {
     if (this.#over !== undefined) return;
-    this.#session.connection.data(this.#id, messagePrefix(message.length));
-    this.#session.connection.data(this.#id, message);
+    const { connection } = this.#session;
+    const compressed = this.#compression?.frame(message);
+    if (compressed !== undefined) connection.data(this.#id, compressed);
+    else {
+      connection.data(this.#id, messagePrefix(message.length));
+      connection.data(this.#id, message);
+    }
     this.#session.flushSoon();
   }
 
@@ -110,6 +120,16 @@ export class ClientStream {
     if (endStream) return this.receiveTrailers(fields);
     if (this.#httpError !== undefined) return this.#end(this.#httpError);
     this.#headersReceived = true;
+    const encoding = fieldValue(fields, "grpc-encoding");
+    if (encoding !== undefined && encoding !== "identity") {
+      const codec = codecOf(encoding);
+      if (codec === undefined) {
+        return this.#end(
+          new StatusError(Status.INTERNAL, `the answer has the unknown encoding "${encoding}"`),
+        );
+      }
+      this.responses.decompressWith(codec);
+    }
     this.#tell(this.#options.onHeader, fields);
   }
 
@@ -133,7 +153,13 @@ export class ClientStream {
     const status = statusOf(/^[0-9]{1,3}$/.test(code) ? Number(code) : Status.UNKNOWN);
     if (status !== Status.OK) {
       const message = percentDecode(fieldValue(fields, "grpc-message") ?? "");
-      return this.#end(new StatusError(status, message, { metadata: Metadata.fromFields(fields) }));
+      const details = decodeBase64(fieldValue(fields, "grpc-status-details-bin") ?? "");
+      return this.#end(
+        new StatusError(status, message, {
+          metadata: Metadata.fromFields(fields),
+          ...details === undefined || details.length === 0 ? {} : { details },
+        }),
+      );
     }
     if (!this.responses.complete) {
       return this.#end(new StatusError(Status.INTERNAL, "the last message is cut"));

@@ -6,13 +6,19 @@ export interface GrpcLimits {
   readonly maxReceiveMessageBytes: number;
   /** Bytes that a call may have waiting for its peer's window before `write` waits. */
   readonly maxQueuedBytes: number;
-  /** The same over all calls of a connection: beyond it `write` waits for whatever its call has waiting. */
+  /**
+   * The same over all calls of a connection: beyond it `write` waits for whatever its call has waiting, and a call of
+   * which nothing waits yet ends with UNAVAILABLE when its message would.
+   */
   readonly maxQueuedBytesPerConnection: number;
   /** Bytes of messages whose end has not come yet, over all calls of a connection; a call that needs more ends with RESOURCE_EXHAUSTED. */
   readonly maxGatheringBytesPerConnection: number;
   /** The same over all connections of a server. */
   readonly maxGatheringBytes: number;
-  /** Connections that a server holds open; one more is closed at once. */
+  /**
+   * Connections that a server holds open. One more takes the place of the oldest that has not sent its preface and
+   * SETTINGS, else of the one without calls that was silent longest; where all have calls, it is closed at once.
+   */
   readonly maxConnections: number;
   /** Milliseconds that a new connection has for its preface and SETTINGS before it is closed. */
   readonly handshakeTimeoutMs: number;
@@ -20,6 +26,18 @@ export interface GrpcLimits {
   readonly keepAliveIntervalMs: number;
   /** Milliseconds to wait for an answer to that PING before the connection is closed. */
   readonly keepAliveTimeoutMs: number;
+  /**
+   * Milliseconds in which a peer must take something of what waits for it; 0 waits for ever. A call of a server of whose
+   * queued bytes none has left for that long (the peer's window is shut) ends with UNAVAILABLE, and a connection that
+   * takes no bytes at all is closed. Up to a quarter more passes before it is noticed. A paused reader for whom nothing
+   * waits is left alone, and so are the calls of a client, which have deadlines.
+   */
+  readonly stallTimeoutMs: number;
+  /**
+   * Milliseconds for which a connection that floods is left alone after its GOAWAY (ENHANCE_YOUR_CALM) before it is closed:
+   * nothing of it is read, and whoever connects anew only when it is closed floods so much less often. 0 closes at once.
+   */
+  readonly calmTimeoutMs: number;
   /** Milliseconds that a closing connection has to deliver its last bytes. */
   readonly closeTimeoutMs: number;
   /** What one connection may cost. */
@@ -37,6 +55,8 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
   handshakeTimeoutMs: 10_000,
   keepAliveIntervalMs: 60_000,
   keepAliveTimeoutMs: 20_000,
+  stallTimeoutMs: 60_000,
+  calmTimeoutMs: 250,
   closeTimeoutMs: 1_000,
   http2: DEFAULT_HTTP2_LIMITS,
 };

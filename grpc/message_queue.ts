@@ -1,6 +1,7 @@
 import type { ByteBudget } from "./byte_budget.ts";
+import { type Codec, TooLargeError } from "./compression/codec.ts";
 import { MessageReader } from "./message_reader.ts";
-import type { StatusError } from "./status.ts";
+import { Status, StatusError } from "./status.ts";
 
 /** How the sending of messages ended. */
 type End = { readonly kind: "done" } | { readonly kind: "failed"; readonly error: StatusError };
@@ -12,7 +13,10 @@ type End = { readonly kind: "done" } | { readonly kind: "failed"; readonly error
 export class MessageQueue implements AsyncIterable<Uint8Array> {
   readonly #reader: MessageReader;
   readonly #consume: (bytes: number) => void;
+  readonly #maxMessageBytes: number;
   #waiting: Uint8Array[] = [];
+  /** Which of those that wait are still compressed; kept where the call names an encoding. Until its reader takes it, a message costs what its sender had to send. */
+  #compressed: boolean[] = [];
   #heldBytes = 0;
   #end: End | undefined;
   #wake: (() => void) | undefined;
@@ -21,6 +25,12 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   constructor(maxMessageBytes: number, budget: ByteBudget, consume: (bytes: number) => void) {
     this.#reader = new MessageReader(maxMessageBytes, budget);
     this.#consume = consume;
+    this.#maxMessageBytes = maxMessageBytes;
+  }
+
+  /** Decompresses the messages that are marked as compressed. To be said before the first piece. */
+  decompressWith(codec: Codec): void {
+    this.#reader.codec = codec;
   }
 
   /** Takes a piece of the body. Throws StatusError for what is no message. */
@@ -29,6 +39,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     this.#reader.push(piece);
     for (let message = this.#reader.next(); message !== undefined; message = this.#reader.next()) {
       this.#waiting.push(message);
+      if (this.#reader.codec !== undefined) this.#compressed.push(this.#reader.compressed);
     }
     // A message that is still incomplete must be able to grow: its bytes are never held back.
     if (this.#waiting.length === 0) this.#giveBack();
@@ -76,18 +87,23 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   /** Drops what waits: nobody will read it. */
   discard(): void {
     this.#waiting = [];
+    this.#compressed = [];
     this.release();
     this.end();
   }
 
-  /** The message at the front, without waiting; undefined when there is none. */
+  /** The message at the front, without waiting; undefined when there is none. Throws StatusError when it can't be decompressed. */
   takeOne(): Uint8Array | undefined {
     const message = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#giveBack();
-    return message;
+    return message !== undefined && this.#compressed.shift() === true ? this.#decompress(message) : message;
   }
 
-  /** All messages that wait, at least one; null after the last. Throws the call's error. One reader at a time. */
+  /**
+   * The messages that wait, at least one; null after the last. Where they are compressed, no more than about the largest
+   * message's bytes are made at a time. Throws the call's error, and StatusError when a message can't be decompressed.
+   * One reader at a time.
+   */
   async takeAll(): Promise<readonly Uint8Array[] | null> {
     while (this.#waiting.length === 0) {
       if (this.#end?.kind === "done") return null;
@@ -95,10 +111,42 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = undefined;
     }
+    if (this.#reader.codec !== undefined) return this.#takeDecompressed();
     const taken = this.#waiting;
     this.#waiting = [];
     this.#giveBack();
     return taken;
+  }
+
+  #takeDecompressed(): readonly Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    for (let bytes = 0; bytes < this.#maxMessageBytes;) {
+      const message = this.#waiting[taken.length];
+      if (message === undefined) break;
+      try {
+        taken.push(this.#compressed[taken.length] === true ? this.#decompress(message) : message);
+      } catch (error) {
+        if (taken.length === 0) throw error;
+        break; // those before it come first
+      }
+      bytes += taken.at(-1)?.length ?? 0;
+    }
+    this.#waiting.splice(0, taken.length);
+    this.#compressed.splice(0, taken.length);
+    if (this.#waiting.length === 0) this.#giveBack();
+    return taken;
+  }
+
+  #decompress(message: Uint8Array): Uint8Array {
+    const { codec } = this.#reader;
+    if (codec === undefined) throw new StatusError(Status.INTERNAL, "the call names no encoding");
+    try {
+      return codec.decompress(message, this.#maxMessageBytes);
+    } catch (error) {
+      if (error instanceof TooLargeError) throw new StatusError(Status.RESOURCE_EXHAUSTED, error.message);
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new StatusError(Status.INTERNAL, `a message can't be decompressed: ${reason}`);
+    }
   }
 
   /** One message after the other. */

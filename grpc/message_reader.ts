@@ -1,4 +1,5 @@
 import type { ByteBudget } from "./byte_budget.ts";
+import type { Codec } from "./compression/codec.ts";
 import { Status, StatusError } from "./status.ts";
 
 const PREFIX_BYTES = 5;
@@ -10,6 +11,8 @@ const EMPTY = new Uint8Array(0);
  * that lies whole in one piece is a view on it; one that is cut is gathered, and its length is checked before that.
  */
 export class MessageReader {
+  /** What decompresses the messages of this call; where absent, none may be compressed. */
+  codec: Codec | undefined;
   readonly #maxMessageBytes: number;
   readonly #budget: ByteBudget;
   #piece: Uint8Array = EMPTY;
@@ -17,6 +20,7 @@ export class MessageReader {
   /** The octets of a prefix that is cut: most bodies need no such thing. */
   #prefix: number[] | undefined;
   #gathering: { readonly bytes: Uint8Array; filled: number } | undefined;
+  #compressed = false;
 
   /** `maxMessageBytes` bounds one message, without its prefix; messages that are cut take from `budget`. */
   constructor(maxMessageBytes: number, budget: ByteBudget) {
@@ -27,6 +31,11 @@ export class MessageReader {
   /** Whether the body could end here: no message is cut. */
   get complete(): boolean {
     return this.#prefix === undefined && this.#gathering === undefined && this.#at === this.#piece.length;
+  }
+
+  /** Whether the message that {@linkcode next} returned last is compressed. */
+  get compressed(): boolean {
+    return this.#compressed;
   }
 
   /** Gives the reader its next bytes. All messages of the piece before must have been read. */
@@ -93,15 +102,16 @@ export class MessageReader {
 
   #checkedLength(octets: ArrayLike<number>, at: number): number {
     const flag = octets[at] ?? 0;
-    if (flag === 1) {
+    if (flag === 1 && this.codec === undefined) {
       throw new StatusError(
         Status.INTERNAL,
         "a message is marked as compressed, but the call names no encoding",
       );
     }
-    if (flag !== 0) {
+    if (flag > 1) {
       throw new StatusError(Status.INTERNAL, `a message begins with the flag ${flag}, not 0 or 1`);
     }
+    this.#compressed = flag === 1;
     const [a = 0, b = 0, c = 0, d = 0] = [octets[at + 1], octets[at + 2], octets[at + 3], octets[at + 4]];
     const length = a * 0x1000000 + (b << 16) + (c << 8) + d;
     if (length > this.#maxMessageBytes) {
@@ -134,10 +144,22 @@ export function messagePrefix(length: number): Uint8Array {
   return slab.subarray(at, slabUsed);
 }
 
+/** A message compressed, with its prefix; undefined where that is not smaller. */
+export function compressedFrame(message: Uint8Array, codec: Codec): Uint8Array | undefined {
+  const compressed = codec.compress(message);
+  if (compressed.length >= message.length) return undefined;
+  const bytes = new Uint8Array(PREFIX_BYTES + compressed.length);
+  bytes.set(messagePrefix(compressed.length));
+  bytes[0] = 1;
+  bytes.set(compressed, PREFIX_BYTES);
+  return bytes;
+}
+
 /** A message with its prefix, made once for many receivers. */
 export class FramedMessage {
   /** The prefix and the message. */
   readonly bytes: Uint8Array;
+  #compressed: { readonly codec: Codec; readonly bytes: Uint8Array | undefined } | undefined;
 
   /** Takes bytes that begin with the prefix. */
   private constructor(bytes: Uint8Array) {
@@ -147,6 +169,19 @@ export class FramedMessage {
   /** The message without its prefix. */
   get message(): Uint8Array {
     return this.bytes.subarray(PREFIX_BYTES);
+  }
+
+  /** Bytes of the message without its prefix. */
+  get length(): number {
+    return this.bytes.length - PREFIX_BYTES;
+  }
+
+  /** The same message compressed, with its own prefix, made once for the receivers that share an encoding; undefined where that is not smaller. */
+  compressedBy(codec: Codec): Uint8Array | undefined {
+    if (this.#compressed?.codec !== codec) {
+      this.#compressed = { codec, bytes: compressedFrame(this.message, codec) };
+    }
+    return this.#compressed.bytes;
   }
 
   /** Frames a message; its bytes are copied. */

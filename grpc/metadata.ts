@@ -2,7 +2,7 @@ import type { HeaderField } from "./http2/hpack/header_field.ts";
 
 /** Custom-Metadata names (gRPC over HTTP/2, Header-Name). */
 const NAME = /^[0-9a-z_.-]+$/;
-/** ASCII-Value: printable ASCII, not bounded by spaces. */
+/** ASCII-Value: printable ASCII. */
 const TEXT = /^[\x20-\x7e]*$/;
 /** Names that belong to the protocol itself. */
 const RESERVED = /^(:|grpc-)|^(content-type|te|host|connection|user-agent)$/;
@@ -37,7 +37,7 @@ export class Metadata {
     return this.#values.get(name.toLowerCase()) ?? [];
   }
 
-  /** Adds a value. Throws TypeError where the name or the value can't travel. */
+  /** Adds a value; spaces around a text are dropped, for they can't travel. Throws TypeError where the name or the value can't. */
   append(name: string, value: MetadataValue): void {
     const key = name.toLowerCase();
     if (!NAME.test(key) || RESERVED.test(key)) {
@@ -48,9 +48,11 @@ export class Metadata {
         `Cannot set metadata "${name}": names with "-bin" take bytes, others printable ASCII`,
       );
     }
+    // White space at either end of a field makes a message malformed (RFC 9113 §8.2.1).
+    const kept = typeof value === "string" ? value.trim() : value;
     const values = this.#values.get(key);
-    if (values === undefined) this.#values.set(key, [value]);
-    else values.push(value);
+    if (values === undefined) this.#values.set(key, [kept]);
+    else values.push(kept);
   }
 
   /** All pairs of name and value. */
@@ -88,14 +90,16 @@ export class Metadata {
   }
 }
 
-function encodeBase64(bytes: Uint8Array): string {
+/** Base64 as binary metadata has it. */
+export function encodeBase64(bytes: Uint8Array): string {
   let binary = "";
   for (const octet of bytes) binary += String.fromCharCode(octet);
   // Without padding, as the protocol recommends to senders.
   return btoa(binary).replace(/=+$/, "");
 }
 
-function decodeBase64(text: string): Uint8Array | undefined {
+/** The bytes of binary metadata; undefined where they are none. */
+export function decodeBase64(text: string): Uint8Array | undefined {
   try {
     const binary = atob(text);
     return Uint8Array.from(binary, (char) => char.charCodeAt(0));

@@ -5,7 +5,13 @@ import type { ServerCall, StreamingServerCall } from "./server_call.ts";
 export type UnaryResponse = Uint8Array | FramedMessage;
 
 /** What answers the calls of one method. Messages are bytes: the codec is the service's own. */
-export type MethodHandler =
+export type MethodHandler = MethodKind & {
+  /** Refuses a call by throwing StatusError, before any of its messages is looked at, let alone decompressed. */
+  admit?(call: ServerCall): void;
+};
+
+/** The four kinds of methods. */
+export type MethodKind =
   /** One request, one response. */
   | {
     readonly kind: "unary";

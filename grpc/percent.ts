@@ -1,13 +1,19 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
+/** What travels as it is: printable ASCII but "%", with no space at either end, where a field may have none (RFC 9113 §8.2.1). */
+const PLAIN = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/;
 
-/** Percent-encodes a `grpc-message`: UTF-8, with everything outside printable ASCII, and "%", as %XX (gRPC over HTTP/2). */
+/**
+ * Percent-encodes a `grpc-message`: UTF-8, with everything outside printable ASCII, "%", and spaces at either end as
+ * %XX (gRPC over HTTP/2).
+ */
 export function percentEncode(text: string): string {
   if (PLAIN.test(text)) return text;
   let encoded = "";
-  for (const octet of encoder.encode(text)) {
-    encoded += octet >= 0x20 && octet <= 0x7e && octet !== 0x25
+  const octets = encoder.encode(text);
+  for (const [index, octet] of octets.entries()) {
+    const bounding = octet === 0x20 && (index === 0 || index === octets.length - 1);
+    encoded += octet >= 0x20 && octet <= 0x7e && octet !== 0x25 && !bounding
       ? String.fromCharCode(octet)
       : `%${octet.toString(16).toUpperCase().padStart(2, "0")}`;
   }

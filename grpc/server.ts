@@ -1,5 +1,6 @@
 import { ByteBudget } from "./byte_budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULT_MIN_COMPRESS_BYTES } from "./compression/compression.ts";
 import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
 import type { MethodHandler } from "./method.ts";
 import { ServerSession } from "./server_session.ts";
@@ -9,6 +10,11 @@ import type { ByteStream, Listener } from "./transport/byte_stream.ts";
 export interface GrpcServerOptions {
   /** What it accepts and keeps; missing ones are {@linkcode DEFAULT_GRPC_LIMITS}. */
   readonly limits?: Partial<GrpcLimits>;
+  /**
+   * Bytes from which on a response is compressed, where the client compresses its requests and accepts its own encoding
+   * in answers (`grpc-encoding`, `grpc-accept-encoding`); default 8,192.
+   */
+  readonly minCompressBytes?: number;
   /** Its time; the runtime's where none is given. */
   readonly clock?: Clock;
   /** Told of every error that a handler threw and whose details its client does not see: no StatusError, or INTERNAL with a cause. */
@@ -19,6 +25,7 @@ export interface GrpcServerOptions {
 export class GrpcServer {
   readonly #methods = new Map<string, MethodHandler>();
   readonly #limits: GrpcLimits;
+  readonly #minCompressBytes: number;
   readonly #clock: Clock;
   readonly #onError: (error: unknown, path: string) => void;
   readonly #gathering: ByteBudget;
@@ -29,9 +36,15 @@ export class GrpcServer {
   /** Makes a server without methods. */
   constructor(options: GrpcServerOptions = {}) {
     this.#limits = { ...DEFAULT_GRPC_LIMITS, ...options.limits };
+    this.#minCompressBytes = options.minCompressBytes ?? DEFAULT_MIN_COMPRESS_BYTES;
     this.#clock = options.clock ?? systemClock;
     this.#onError = options.onError ?? (() => {});
     this.#gathering = new ByteBudget(this.#limits.maxGatheringBytes);
+  }
+
+  /** The services that it has methods of, such as "package.Service", in alphabetical order. */
+  get services(): readonly string[] {
+    return [...new Set([...this.#methods.keys()].map((path) => path.slice(1, path.lastIndexOf("/"))))].sort();
   }
 
   /** How many connections are open. */
@@ -61,17 +74,38 @@ export class GrpcServer {
 
   /** Serves one connection until it is over. Never throws. */
   async handle(stream: ByteStream): Promise<void> {
-    if (this.#stopping || this.#sessions.size >= this.#limits.maxConnections) return stream.close();
+    if (this.#stopping) return stream.close();
+    if (this.#sessions.size >= this.#limits.maxConnections && !this.#makeRoom()) return stream.close();
     const session = new ServerSession(stream, this.#methods, {
       limits: this.#limits,
       clock: this.#clock,
       gathering: this.#gathering,
+      minCompressBytes: this.#minCompressBytes,
       onError: this.#onError,
     });
     const running = session.run();
     this.#sessions.set(session, running);
     await running;
     this.#sessions.delete(session);
+  }
+
+  /** Closes the connection that is missed least; false when all are in use. */
+  #makeRoom(): boolean {
+    let silent: ServerSession | undefined;
+    // In the order of their age: of those that have not said who they are, the oldest is the least honest.
+    for (const session of this.#sessions.keys()) {
+      if (!session.established) {
+        silent = session;
+        break;
+      }
+      if (session.idle && (silent === undefined || session.lastReceivedMs < silent.lastReceivedMs)) {
+        silent = session;
+      }
+    }
+    if (silent === undefined) return false;
+    this.#sessions.delete(silent);
+    silent.evict();
+    return true;
   }
 
   /** Takes no new connections and no new calls, lets running calls finish for `graceMs`, then ends what is left. */

@@ -1,5 +1,6 @@
 import type { FramedMessage } from "./message_reader.ts";
 import type { Metadata } from "./metadata.ts";
+import type { PeerIdentity } from "./transport/peer_identity.ts";
 
 /** What a handler knows of its call, and may say beside its messages. */
 export interface ServerCall {
@@ -7,6 +8,8 @@ export interface ServerCall {
   readonly path: string;
   /** Who is at the other end of the connection, for logs. */
   readonly peer: string;
+  /** Who that is by a client certificate that was checked; undefined where the listener demands none. */
+  readonly identity: PeerIdentity | undefined;
   /** The request's metadata. */
   readonly metadata: Metadata;
   /** Aborted when the client cancels or is gone, the deadline is over, or the server stops: nobody waits any more. */

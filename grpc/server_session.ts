@@ -1,13 +1,13 @@
 import { ByteBudget } from "./byte_budget.ts";
+import { acceptedEncodings, accepts, codecOf } from "./compression/encoding.ts";
 import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
-import { fieldValue } from "./http2/header_rules.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import type { MethodTable } from "./method.ts";
-import { ServerStream, type ServerStreamContext } from "./server_stream.ts";
+import { readRequestHead, type RequestHead } from "./request_head.ts";
+import { ServerStream, type ServerStreamContext, statusTrailers } from "./server_stream.ts";
 import { Session } from "./session.ts";
 import { Status, StatusError } from "./status.ts";
-import { parseTimeout } from "./timeout.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
 
 /** One connection of a server with its calls. */
@@ -17,6 +17,8 @@ export class ServerSession {
   readonly #context: ServerStreamContext;
   readonly #calls = new Map<number, ServerStream>();
   readonly #gathering: ByteBudget;
+  /** What the last request said. */
+  #head: RequestHead | undefined;
   #draining = false;
 
   /** Serves `methods` over `stream`; {@linkcode run} starts it. */
@@ -38,6 +40,26 @@ export class ServerSession {
   async run(): Promise<void> {
     await this.#session.run();
     this.#allGone();
+  }
+
+  /** Whether its client has sent the preface and SETTINGS. */
+  get established(): boolean {
+    return this.#session.established;
+  }
+
+  /** Whether no call is open on it. */
+  get idle(): boolean {
+    return this.#session.connection.openStreams === 0;
+  }
+
+  /** When its client was heard last, by the clock. */
+  get lastReceivedMs(): number {
+    return this.#session.lastReceivedMs;
+  }
+
+  /** Closes at once, to make room for another connection. */
+  evict(): void {
+    this.#session.evict("the server needs the place of this idle connection");
   }
 
   /** Takes no new calls, and closes when those that run have ended. */
@@ -68,6 +90,8 @@ export class ServerSession {
         return this.#calls.get(event.streamId)?.gone();
       case "drained":
         return this.#calls.get(event.streamId)?.drained();
+      case "stalled":
+        return this.#stalled(event.streamId);
       case "failed":
         return this.#allGone();
       case "goaway":
@@ -79,34 +103,52 @@ export class ServerSession {
     }
   }
 
+  #stalled(streamId: number): void {
+    const error = new StatusError(
+      Status.UNAVAILABLE,
+      `the client took nothing of its answer for ${this.#context.limits.stallTimeoutMs} ms; call again to go on`,
+    );
+    const call = this.#calls.get(streamId);
+    if (call !== undefined) return call.fail(error);
+    // The call is over, and its answer waits: it will not come whole any more.
+    this.#session.connection.endNow(streamId, statusTrailers(error));
+  }
+
   #request(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {
+    // Calls that are alike come with the same object: see HpackDecoder.
+    if (this.#head?.fields !== fields) this.#head = readRequestHead(fields);
+    const head = this.#head;
     const call = new ServerStream(
       streamId,
-      fields,
+      head,
       this.#session,
       this.#context,
       this.#gathering,
       this.#onOver,
     );
     this.#calls.set(streamId, call);
-    const http = refusedHttpStatus(fields);
-    if (http !== undefined) return call.refuseHttp(http);
-    const handler = this.#methods.get(call.path);
+    if (head.refused !== undefined) return call.refuseHttp(head.refused);
+    const handler = this.#methods.get(head.path);
     if (handler === undefined) {
-      return call.fail(new StatusError(Status.UNIMPLEMENTED, `there is no method ${call.path}`));
+      return call.fail(new StatusError(Status.UNIMPLEMENTED, `there is no method ${head.path}`));
     }
-    const encoding = fieldValue(fields, "grpc-encoding");
-    if (encoding !== undefined && encoding !== "identity") {
-      return call.fail(new StatusError(Status.UNIMPLEMENTED, `the encoding "${encoding}" is not supported`), [
-        { name: "grpc-accept-encoding", value: "identity" },
-      ]);
+    const { encoding } = head;
+    if (encoding !== undefined) {
+      const codec = codecOf(encoding);
+      if (codec === undefined) {
+        const accepted = acceptedEncodings();
+        const reason = `the encoding "${encoding}" is not supported; send one of ${accepted}`;
+        return call.fail(new StatusError(Status.UNIMPLEMENTED, reason), [
+          { name: "grpc-accept-encoding", value: accepted },
+        ]);
+      }
+      call.compressWith(codec, accepts(head.acceptEncoding, encoding));
     }
-    const timeout = fieldValue(fields, "grpc-timeout");
-    const timeoutMs = timeout === undefined ? undefined : parseTimeout(timeout);
-    if (timeout !== undefined && timeoutMs === undefined) {
-      return call.fail(new StatusError(Status.INTERNAL, `the timeout "${timeout}" is malformed`));
+    if (head.malformedTimeout !== undefined) {
+      const reason = `the timeout "${head.malformedTimeout}" is malformed`;
+      return call.fail(new StatusError(Status.INTERNAL, reason));
     }
-    call.start(handler, timeoutMs);
+    call.start(handler, head.timeoutMs);
     if (endStream) call.receiveEnd();
   }
 
@@ -130,10 +172,4 @@ export class ServerSession {
   #allGone(): void {
     for (const call of [...this.#calls.values()]) call.gone();
   }
-}
-
-/** The HTTP status of a request that is no gRPC (gRPC over HTTP/2, Requests), or undefined where it is one. */
-function refusedHttpStatus(fields: readonly HeaderField[]): number | undefined {
-  if (fieldValue(fields, ":method") !== "POST") return 405;
-  return /^application\/grpc($|[+;])/.test(fieldValue(fields, "content-type") ?? "") ? undefined : 415;
 }

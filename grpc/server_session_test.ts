@@ -8,49 +8,8 @@ import type { GrpcLimits } from "./limits.ts";
 import { messagePrefix } from "./message_reader.ts";
 import { GrpcServer } from "./server.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
+import { ManualClock, turn } from "./testing/manual_clock.ts";
 import { memoryPipe } from "./transport/memory.ts";
-
-/** A clock that stands still until it is told. */
-class ManualClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Map<symbol, { readonly atMs: number; readonly callback: () => void }>();
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const key = Symbol();
-    this.#timers.set(key, { atMs: this.#nowMs + ms, callback });
-    return () => this.#timers.delete(key);
-  }
-
-  get timers(): number {
-    return this.#timers.size;
-  }
-
-  async advance(ms: number): Promise<void> {
-    const end = this.#nowMs + ms;
-    for (;;) {
-      const due = [...this.#timers].filter(([, { atMs }]) =>
-        atMs <= end
-      ).sort(([, a], [, b]) => a.atMs - b.atMs)[0];
-      if (due === undefined) break;
-      const [key, { atMs, callback }] = due;
-      this.#timers.delete(key);
-      this.#nowMs = atMs;
-      callback();
-      await turn();
-    }
-    this.#nowMs = end;
-    await turn();
-  }
-}
-
-/** Lets everything happen that needs no more bytes and no more time. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
-}
 
 class Bench {
   readonly clock = new ManualClock();
@@ -180,10 +139,26 @@ Deno.test("GrpcServer refuses what is no gRPC with the HTTP status that says so"
 });
 
 Deno.test("GrpcServer refuses unknown encodings and a compressed flag without one", async () => {
-  const unknown = await answerTo({ "grpc-encoding": "gzip" });
-  assert.match(unknown[0] ?? "", /grpc-status=12 grpc-accept-encoding=identity grpc-message=.*gzip/);
+  const unknown = await answerTo({ "grpc-encoding": "br" });
+  const supported = "identity,gzip,zstd,snappy,lz4";
+  assert.match(unknown[0] ?? "", new RegExp(`grpc-status=12 .*grpc-accept-encoding=${supported}$`));
+  assert.match(unknown[0] ?? "", new RegExp(`"br" is not supported; send one of ${supported}`));
   const flag = await answerTo({}, concat([1, 0, 0, 0, 1], [7]));
   assert.match(flag[0] ?? "", /grpc-status=13 grpc-message=.*compressed/);
+});
+
+Deno.test("GrpcServer answers in the encoding of the request where the client accepts it, else uncompressed", async () => {
+  const encoding = { "grpc-encoding": "gzip" };
+  assert.doesNotMatch((await answerTo(encoding))[0] ?? "", /grpc-encoding/);
+  assert.doesNotMatch(
+    (await answerTo({ ...encoding, "grpc-accept-encoding": "zstd" }))[0] ?? "",
+    /grpc-encoding/,
+  );
+  assert.match(
+    (await answerTo({ ...encoding, "grpc-accept-encoding": "zstd, gzip" }))[0] ?? "",
+    /:status=200 content-type=application\/grpc grpc-encoding=gzip grpc-accept-encoding=identity,gzip/,
+  );
+  assert.doesNotMatch((await answerTo({ "grpc-accept-encoding": "gzip" }))[0] ?? "", /grpc-encoding/);
 });
 
 Deno.test("GrpcServer refuses a unary call with no message, with two, and with a cut one", async () => {
@@ -233,9 +208,10 @@ Deno.test("GrpcServer keeps alive a silent connection that answers its PING, and
   assert.equal(bench.clock.timers, 0);
 });
 
-Deno.test("GrpcServer closes connections above its number at once", async () => {
+Deno.test("GrpcServer closes connections above its number at once where all have calls", async () => {
   const bench = new Bench({ maxConnections: 1 });
   await bench.hello();
+  await bench.say(bench.frames.headers(1, REQUEST));
   const [client, server] = memoryPipe();
   await bench.server.handle(server);
   assert.equal(await client.read(), null);
@@ -254,4 +230,248 @@ Deno.test("GrpcServer gives the memory of a header list above its limits no chan
     "PING 0 ACK",
   ]);
   bench.close();
+});
+
+/** Connects once more to the server of a bench, and says `first`. */
+async function another(bench: Bench, first: Uint8Array): Promise<ByteStream> {
+  const [client, server] = memoryPipe();
+  void bench.server.handle(server);
+  await client.write(first);
+  await turn();
+  return client;
+}
+
+async function isClosed(client: ByteStream): Promise<boolean> {
+  let ended = false;
+  void (async () => {
+    while (await client.read() !== null);
+    ended = true;
+  })();
+  await turn();
+  return ended;
+}
+
+Deno.test("GrpcServer gives the place of the oldest connection without a preface to a new one", async () => {
+  const bench = new Bench({ maxConnections: 4 });
+  await bench.hello();
+  const hello = new FrameFactory().hello();
+  const oldest = await another(bench, hello.subarray(0, 10));
+  const younger = await another(bench, hello.subarray(0, 10));
+  const idle = await another(bench, hello);
+  const honest = await another(bench, hello);
+  assert.equal(await isClosed(oldest), true);
+  for (const client of [younger, idle, honest]) assert.equal(await isClosed(client), false);
+  assert.equal(bench.server.connections, 4);
+  assert.equal(bench.ended, false);
+  for (const client of [younger, idle, honest]) client.close();
+  bench.close();
+});
+
+Deno.test("GrpcServer gives the place of the connection that is silent longest to a new one, with a GOAWAY", async () => {
+  const bench = new Bench({ maxConnections: 3 });
+  const frames = new FrameFactory();
+  const busy = await another(bench, concat(frames.hello(), frames.headers(1, REQUEST)));
+  await bench.clock.advance(10);
+  const recent = await another(bench, new FrameFactory().hello());
+  await bench.hello();
+  await bench.clock.advance(10);
+  await recent.write(new FrameFactory().ping());
+  await turn();
+  const newcomer = await another(bench, new FrameFactory().hello());
+  assert.deepEqual(await bench.hear(), ["GOAWAY 0 0"]);
+  assert.equal(bench.ended, true);
+  for (const client of [busy, recent, newcomer]) assert.equal(await isClosed(client), false);
+  assert.equal(bench.server.connections, 3);
+  for (const client of [busy, recent, newcomer]) client.close();
+});
+
+const COUNT = { ...REQUEST, ":path": "/test.Service/Count" };
+const STREAM_WINDOW = 0x4;
+const UNAVAILABLE_14 = /^HEADERS 1 END_STREAM grpc-status=14 grpc-message=the client took nothing/;
+
+Deno.test("GrpcServer ends a call of which nothing was taken for the stall timeout with UNAVAILABLE", async () => {
+  const bench = new Bench({ stallTimeoutMs: 1_000, keepAliveIntervalMs: 0 });
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 100]]));
+  const lines = await bench.say(bench.frames.headers(1, COUNT), bench.frames.data(1, framed(), true));
+  assert.deepEqual(lines.slice(-2), [
+    "HEADERS 1 :status=200 content-type=application/grpc",
+    "DATA 1 100",
+  ]);
+  // Whoever takes a byte now and then is slow, and not stalled.
+  for (let round = 0; round < 4; round++) {
+    await bench.clock.advance(900);
+    assert.deepEqual(await bench.say(bench.frames.windowUpdate(1, 1)), ["DATA 1 1"]);
+  }
+  await bench.clock.advance(999);
+  assert.deepEqual(await bench.hear(), []);
+  await bench.clock.advance(501);
+  const ended = await bench.hear();
+  assert.match(ended[0] ?? "", UNAVAILABLE_14);
+  assert.equal(ended.length, 1, "END_STREAM both ways: no RST_STREAM");
+  assert.equal(bench.ended, false, "the connection goes on");
+  assert.deepEqual(await bench.say(bench.frames.ping()), ["PING 0 ACK"]);
+  await bench.clock.advance(2_000);
+  assert.equal(bench.clock.timers, 0, "nothing waits: nobody looks");
+  bench.close();
+});
+
+Deno.test("GrpcServer ends a stalled call whose handler still sends, and wakes the handler", async () => {
+  const bench = new Bench({ stallTimeoutMs: 1_000, maxQueuedBytes: 1_000, keepAliveIntervalMs: 0 });
+  let thrown: unknown;
+  bench.server.method("/test.Service/Endless", {
+    kind: "server_streaming",
+    handle: async (_request, call) => {
+      try {
+        for (;;) await call.write(new Uint8Array(100));
+      } catch (error) {
+        thrown = error;
+        throw error;
+      }
+    },
+  });
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 0]]));
+  const fields = { ...REQUEST, ":path": "/test.Service/Endless" };
+  await bench.say(bench.frames.headers(1, fields), bench.frames.data(1, framed(), true));
+  await bench.clock.advance(1_500);
+  assert.match((await bench.hear())[0] ?? "", UNAVAILABLE_14);
+  assert.match(String(thrown), /took nothing of its answer for 1000 ms; call again to go on/);
+  bench.close();
+});
+
+Deno.test("GrpcServer leaves a reader alone who pauses while nothing waits, and waits for ever with a timeout of 0", async () => {
+  for (const [stallTimeoutMs, window] of [[1_000, 15_000], [0, 0]] as const) {
+    const bench = new Bench({ stallTimeoutMs, keepAliveIntervalMs: 0 });
+    bench.server.method("/test.Service/Pause", {
+      kind: "server_streaming",
+      handle: async (_request, call) => {
+        for (let i = 0; i < 1_000; i++) call.send(new Uint8Array(10));
+        await new Promise(() => {});
+      },
+    });
+    await bench.say(bench.frames.hello([[STREAM_WINDOW, window]]));
+    const fields = { ...REQUEST, ":path": "/test.Service/Pause" };
+    await bench.say(bench.frames.headers(1, fields), bench.frames.data(1, framed(), true));
+    await bench.clock.advance(1_000_000);
+    assert.deepEqual(await bench.hear(), []);
+    assert.equal(bench.ended, false);
+    assert.equal(bench.clock.timers, 0);
+    bench.close();
+  }
+});
+
+Deno.test("GrpcServer closes a connection that takes no bytes for the stall timeout while output waits", async () => {
+  const clock = new ManualClock();
+  const frames = new FrameFactory();
+  const server = new GrpcServer({ clock, limits: { stallTimeoutMs: 1_000, keepAliveIntervalMs: 0 } });
+  const large = new Uint8Array(200_000);
+  server.method("/test.Service/Method", { kind: "unary", handle: () => large });
+  const [client, theirs] = memoryPipe();
+  const stuck: (() => void)[] = [];
+  void server.handle({
+    peer: "stuck",
+    read: () => theirs.read(),
+    write: () => new Promise((resolve) => stuck.push(resolve)),
+    closeWrite: () => theirs.closeWrite(),
+    close: () => theirs.close(),
+  });
+  await client.write(concat(frames.hello([[STREAM_WINDOW, 1_000_000]]), frames.windowUpdate(0, 1_000_000)));
+  await client.write(concat(frames.headers(1, REQUEST), frames.data(1, framed(), true)));
+  await turn();
+  stuck.shift()?.(); // SETTINGS
+  await turn();
+  // The answer leaves piece by piece, each just in time.
+  for (let piece = 0; piece < 2; piece++) {
+    await clock.advance(990);
+    stuck.shift()?.();
+    await turn();
+  }
+  assert.equal(server.connections, 1);
+  await clock.advance(990);
+  assert.equal(server.connections, 1);
+  await clock.advance(300);
+  assert.equal(server.connections, 0);
+  assert.equal(clock.timers, 0);
+});
+
+Deno.test("GrpcServer ends a call whose answer would wait behind too many of its connection", async () => {
+  const limits = { maxQueuedBytes: 1_000, maxQueuedBytesPerConnection: 3_000, keepAliveIntervalMs: 0 };
+  const bench = new Bench(limits);
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 0]]));
+  const body = new Uint8Array(1_000);
+  const statuses: string[] = [];
+  for (let id = 1; id < 40; id += 2) {
+    const lines = await bench.say(
+      bench.frames.headers(id, REQUEST),
+      bench.frames.data(id, concat(messagePrefix(body.length), body), true),
+    );
+    statuses.push(...lines.filter((line) => line.includes("grpc-status")));
+  }
+  assert.equal(statuses.length, 17, "three wait, the others were told");
+  for (const status of statuses) {
+    assert.match(status, /grpc-status=14 grpc-message=3015 bytes of answers wait/);
+  }
+  // One whose window is open is answered as ever.
+  assert.deepEqual(
+    await bench.say(
+      bench.frames.headers(201, REQUEST),
+      bench.frames.windowUpdate(201, 100),
+      bench.frames.data(201, framed(1), true),
+    ),
+    [
+      "HEADERS 201 :status=200 content-type=application/grpc",
+      "DATA 201 6",
+      "HEADERS 201 END_STREAM grpc-status=0",
+    ],
+  );
+  bench.close();
+});
+
+Deno.test("GrpcServer leaves a flooding connection alone for a while after its GOAWAY, then closes it", async () => {
+  const bench = new Bench({ calmTimeoutMs: 250 });
+  await bench.hello();
+  const flood = Array.from({ length: 1_000 }, () => bench.frames.ping());
+  const lines = await bench.say(...flood);
+  assert.match(lines.at(-1) ?? "", /^GOAWAY 0 11$/);
+  await bench.clock.advance(249);
+  assert.equal(bench.ended, false);
+  assert.deepEqual(await bench.say(bench.frames.headers(1, REQUEST)), []);
+  await bench.clock.advance(1);
+  assert.equal(bench.ended, true);
+});
+
+Deno.test("GrpcServer lets other connections in between the pieces of a large read", async () => {
+  // A clock on which every look costs a millisecond: each piece takes long.
+  let nowMs = 0;
+  const clock: Clock = { nowMs: () => nowMs++, after: () => () => {} };
+  const order: string[] = [];
+  const server = new GrpcServer({ clock }).method("/test.Service/Method", {
+    kind: "unary",
+    handle: (request, call) => {
+      order.push(String(call.metadata.get("who")));
+      return request;
+    },
+  });
+  const connections = ["busy", "other"].map((who) => {
+    const [client, accepted] = memoryPipe();
+    void server.handle(accepted);
+    return { who, client, frames: new FrameFactory() };
+  });
+  for (const { client, frames } of connections) await client.write(frames.hello());
+  await turn();
+  const calls = (frames: FrameFactory, who: string, count: number) =>
+    concat(...Array.from({ length: count }, (_, at) =>
+      concat(
+        frames.headers(1 + 2 * at, { ...REQUEST, who }),
+        frames.data(1 + 2 * at, framed(...new Uint8Array(200)), true),
+      )));
+  const [busy, other] = connections;
+  assert(busy !== undefined && other !== undefined);
+  const writing = [
+    busy.client.write(calls(busy.frames, "busy", 100)),
+    other.client.write(calls(other.frames, "other", 1)),
+  ];
+  await Promise.all(writing);
+  while (order.length < 101) await turn();
+  assert(order.indexOf("other") < 100, `after ${order.indexOf("other")} of 100 calls`);
+  for (const { client } of connections) client.close();
 });

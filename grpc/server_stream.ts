@@ -1,16 +1,20 @@
 import type { ByteBudget } from "./byte_budget.ts";
 import type { Clock } from "./clock.ts";
-import { fieldValue } from "./http2/header_rules.ts";
+import type { Codec } from "./compression/codec.ts";
+import { Compression } from "./compression/compression.ts";
+import { acceptedEncodings } from "./compression/encoding.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import type { GrpcLimits } from "./limits.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { FramedMessage, messagePrefix } from "./message_reader.ts";
-import { Metadata } from "./metadata.ts";
+import { encodeBase64, Metadata } from "./metadata.ts";
 import type { MethodHandler, UnaryResponse } from "./method.ts";
 import { percentEncode } from "./percent.ts";
 import type { StreamingServerCall } from "./server_call.ts";
+import type { RequestHead } from "./request_head.ts";
 import type { Session } from "./session.ts";
 import { Status, StatusError } from "./status.ts";
+import type { PeerIdentity } from "./transport/peer_identity.ts";
 
 const STATUS_200: HeaderField = { name: ":status", value: "200" };
 const CONTENT_TYPE: HeaderField = { name: "content-type", value: "application/grpc" };
@@ -23,6 +27,8 @@ export interface ServerStreamContext {
   readonly clock: Clock;
   /** What unfinished messages of all connections may hold. */
   readonly gathering: ByteBudget;
+  /** Responses below this are not compressed. */
+  readonly minCompressBytes: number;
   /** Told of errors that a handler threw and that its client must not see: no StatusError, or INTERNAL with a cause. */
   readonly onError: (error: unknown, path: string) => void;
 }
@@ -37,6 +43,7 @@ export class ServerStream implements StreamingServerCall {
   readonly #onOver: (id: number) => void;
   readonly #inbound: MessageQueue;
   #handler: MethodHandler | undefined;
+  #compression: Compression | undefined;
   #headersSent = false;
   #over: StatusError | "finished" | undefined;
   #metadata: Metadata | undefined;
@@ -50,7 +57,7 @@ export class ServerStream implements StreamingServerCall {
   /** Takes the call of a request whose fields are well-formed HTTP/2; `onOver` is told once when it is over. */
   constructor(
     id: number,
-    fields: readonly HeaderField[],
+    { fields, path }: RequestHead,
     session: Session,
     context: ServerStreamContext,
     gathering: ByteBudget,
@@ -61,7 +68,7 @@ export class ServerStream implements StreamingServerCall {
     this.#fields = fields;
     this.#session = session;
     this.#context = context;
-    this.path = fieldValue(fields, ":path") ?? "";
+    this.path = path;
     this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
       session.flushSoon();
@@ -71,6 +78,11 @@ export class ServerStream implements StreamingServerCall {
   /** Who is at the other end. */
   get peer(): string {
     return this.#session.peer;
+  }
+
+  /** Who that is by a certificate that was checked. */
+  get identity(): PeerIdentity | undefined {
+    return this.#session.identity;
   }
 
   /** The request's metadata. */
@@ -100,6 +112,12 @@ export class ServerStream implements StreamingServerCall {
     return this.#deadlineMs === undefined ? undefined : this.#deadlineMs - this.#context.clock.nowMs();
   }
 
+  /** The client compresses with `codec`, and where `answerToo` wants the same. To be said before {@linkcode start}. */
+  compressWith(codec: Codec, answerToo: boolean): void {
+    this.#inbound.decompressWith(codec);
+    if (answerToo) this.#compression = new Compression(codec, this.#context.minCompressBytes);
+  }
+
   /** Starts the call with its handler and the time that it has; a unary handler is called when its request is whole. */
   start(handler: MethodHandler, timeoutMs: number | undefined): void {
     this.#handler = handler;
@@ -107,6 +125,13 @@ export class ServerStream implements StreamingServerCall {
       if (timeoutMs <= 0) return this.#deadlineOver();
       this.#deadlineMs = this.#context.clock.nowMs() + timeoutMs;
       this.#cancelDeadline = this.#context.clock.after(timeoutMs, () => this.#deadlineOver());
+    }
+    if (handler.admit !== undefined) {
+      try {
+        handler.admit(this);
+      } catch (error) {
+        return this.#thrown(error);
+      }
     }
     switch (handler.kind) {
       case "unary":
@@ -161,9 +186,9 @@ export class ServerStream implements StreamingServerCall {
   /** Ends the call with a status that is not OK; `fields` are said with it. */
   fail(error: StatusError, fields: readonly HeaderField[] = []): void {
     if (this.#over !== undefined) return;
-    const trailers: HeaderField[] = [{ name: "grpc-status", value: String(error.code) }, ...fields];
-    if (error.message !== "") {
-      trailers.push({ name: "grpc-message", value: percentEncode(error.message) });
+    const trailers = [...statusTrailers(error), ...fields];
+    if (error.details !== undefined) {
+      trailers.push({ name: "grpc-status-details-bin", value: encodeBase64(error.details) });
     }
     if (this.#trailer !== undefined) trailers.push(...this.#trailer.toFields());
     if (error.metadata !== undefined) trailers.push(...error.metadata.toFields());
@@ -185,13 +210,25 @@ export class ServerStream implements StreamingServerCall {
     if (this.#over !== undefined) return false;
     this.#sendHeaders();
     const { connection } = this.#session;
-    if (message instanceof FramedMessage) {
+    // Too much waits on the connection already: a message that finds the window open still passes, no other.
+    const waiting = connection.allQueuedBytes;
+    const full = waiting >= this.#context.limits.maxQueuedBytesPerConnection &&
+      connection.queuedBytes(this.#id) === 0;
+    const compressed = this.#compression?.frame(message);
+    if (compressed !== undefined) connection.data(this.#id, compressed);
+    else if (message instanceof FramedMessage) {
       connection.data(this.#id, message.bytes);
     } else {
       connection.data(this.#id, messagePrefix(message.length));
       connection.data(this.#id, message);
     }
     this.#session.flushSoon();
+    if (full && connection.queuedBytes(this.#id) > 0) {
+      this.fail(
+        new StatusError(Status.UNAVAILABLE, `${waiting} bytes of answers wait unread; read them first`),
+      );
+      return false;
+    }
     return !this.#mustWait();
   }
 
@@ -229,7 +266,12 @@ export class ServerStream implements StreamingServerCall {
   }
 
   #withRequest(handle: (request: Uint8Array) => void): void {
-    const request = this.#inbound.takeOne();
+    let request: Uint8Array | undefined;
+    try {
+      request = this.#inbound.takeOne();
+    } catch (error) {
+      return this.fail(StatusError.from(error));
+    }
     if (request === undefined) return this.fail(new StatusError(Status.INTERNAL, "the request is missing"));
     handle(request);
   }
@@ -251,7 +293,10 @@ export class ServerStream implements StreamingServerCall {
 
   #complete(response: UnaryResponse | undefined): void {
     if (this.#over !== undefined) return;
-    if (response !== undefined) this.send(response);
+    if (response !== undefined) {
+      this.send(response);
+      if (this.#over !== undefined) return;
+    }
     this.#sendHeaders();
     const trailers = this.#trailer === undefined
       ? OK_TRAILERS
@@ -271,11 +316,16 @@ export class ServerStream implements StreamingServerCall {
   #sendHeaders(): void {
     if (this.#headersSent) return;
     this.#headersSent = true;
-    const header = this.#header;
-    this.#session.connection.respond(
-      this.#id,
-      header === undefined ? RESPONSE_HEADERS : [...RESPONSE_HEADERS, ...header.toFields()],
-    );
+    let fields = RESPONSE_HEADERS;
+    if (this.#compression !== undefined) {
+      fields = [
+        ...fields,
+        { name: "grpc-encoding", value: this.#compression.codec.name },
+        { name: "grpc-accept-encoding", value: acceptedEncodings() },
+      ];
+    }
+    if (this.#header !== undefined) fields = [...fields, ...this.#header.toFields()];
+    this.#session.connection.respond(this.#id, fields);
   }
 
   #deadlineOver(): void {
@@ -301,4 +351,10 @@ export class ServerStream implements StreamingServerCall {
     this.#session.flushSoon();
     this.#finish("finished");
   }
+}
+
+/** The status of a call that failed. */
+export function statusTrailers({ code, message }: StatusError): HeaderField[] {
+  const status: HeaderField = { name: "grpc-status", value: String(code) };
+  return message === "" ? [status] : [status, { name: "grpc-message", value: percentEncode(message) }];
 }

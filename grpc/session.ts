@@ -1,12 +1,31 @@
 import type { Clock } from "./clock.ts";
-import { Http2Connection, type Http2Role } from "./http2/connection.ts";
+import { Http2Connection } from "./http2/connection.ts";
 import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
+import type { Http2Role } from "./http2/role.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
+import type { PeerIdentity } from "./transport/peer_identity.ts";
 
 /** Bytes that are read and thrown away while a failed connection delivers its last words. */
 const MAX_DISCARDED_BYTES = 1_048_576;
+
+/** A larger output is written in pieces of this many bytes, so that a slow peer is told from one that takes nothing. */
+const WRITE_BYTES = 65_536;
+/** Looks in the time of a stall: it is noticed at most this part of the time late. */
+const LOOKS_PER_STALL = 4;
+
+/** Octets of a read that are handled at once, to begin with; twice as many follow while that is quick. */
+const FIRST_SLICE_BYTES = 4_096;
+/** After a slice that took this long, everything else that is due has its turn. */
+const LONG_SLICE_MS = 1;
+
+/** Settles when the event loop has looked at its sockets and timers once. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) =>
+    "setImmediate" in globalThis ? setImmediate(resolve) : setTimeout(resolve, 0)
+  );
+}
 
 /**
  * The one pump between a byte stream and an HTTP/2 connection. Everything that a turn of the event loop wants to send
@@ -29,6 +48,13 @@ export class Session {
   #cancelTimer: () => void;
   #pinged = false;
   #lastWords: Promise<void> | undefined;
+  /** Settles when a connection that floods may be closed. */
+  #calm: Promise<void> | undefined;
+  #endCalm: () => void = () => {};
+  /** Set while output waits for the peer. */
+  #cancelStallTimer: (() => void) | undefined;
+  /** Looks for a stall that found the write that is under way where the one before did. */
+  #looksWithoutWrite = 0;
 
   /** Speaks as `role` over `stream`; {@linkcode run} starts it. Events are told one by one, in order; what `onEvent` throws goes to `onFault` and ends the connection. */
   constructor(
@@ -53,6 +79,11 @@ export class Session {
   /** Who is at the other end. */
   get peer(): string {
     return this.#stream.peer;
+  }
+
+  /** Who that is by a certificate that was checked. */
+  get identity(): PeerIdentity | undefined {
+    return this.#stream.identity;
   }
 
   /** Pumps until the connection is over; returns the error that broke the transport, if one did. Never throws. */
@@ -85,10 +116,31 @@ export class Session {
     this.#lastWords = this.#deliverLastWords();
   }
 
+  /** Whether the peer has sent its preface and SETTINGS. */
+  get established(): boolean {
+    return this.connection.established;
+  }
+
+  /** When the peer was heard last, by the clock. */
+  get lastReceivedMs(): number {
+    return this.#lastReceivedMs;
+  }
+
+  /** Ends the connection at once, with a GOAWAY as far as the transport takes it without waiting. */
+  evict(reason: string): void {
+    if (this.established) {
+      this.connection.goaway(ErrorCode.NO_ERROR, reason);
+      this.#flush();
+    }
+    this.close();
+  }
+
   /** Ends the connection at once. May be called again. */
   close(): void {
     this.#state = "closed";
     this.#cancelTimer();
+    this.#cancelStallTimer?.();
+    this.#endCalm();
     this.#stream.close();
   }
 
@@ -102,14 +154,31 @@ export class Session {
         if (discarded > MAX_DISCARDED_BYTES) return;
         continue;
       }
-      this.#lastReceivedMs = this.#clock.nowMs();
       this.#mayFlush = true;
-      this.#tell(this.connection.receive(bytes, this.#lastReceivedMs));
-      this.flushSoon();
+      await this.#receive(bytes);
+      if (this.#calm !== undefined) return await this.#calm;
       if (!established && this.#state === "open" && this.connection.established) {
         established = true;
         this.#cancelTimer();
         this.#watchIdle();
+      }
+    }
+  }
+
+  /** Takes what was read, and lets other connections in between where it is much work: a burst of tiny frames is. */
+  async #receive(bytes: Uint8Array): Promise<void> {
+    let sliceBytes = FIRST_SLICE_BYTES;
+    for (let at = 0; at < bytes.length && this.#state === "open";) {
+      const slice = bytes.subarray(at, at + sliceBytes);
+      at += slice.length;
+      const beginMs = this.#lastReceivedMs = this.#clock.nowMs();
+      this.#tell(this.connection.receive(slice, beginMs));
+      this.flushSoon();
+      if (at === bytes.length) return;
+      if (this.#clock.nowMs() - beginMs < LONG_SLICE_MS) sliceBytes *= 2;
+      else {
+        sliceBytes = FIRST_SLICE_BYTES;
+        await nextTurn();
       }
     }
   }
@@ -124,8 +193,21 @@ export class Session {
         this.#tell(this.connection.fail(ErrorCode.INTERNAL_ERROR, "an internal error"));
         return;
       }
-      if (event.type === "failed") this.finish();
+      if (event.type !== "failed") continue;
+      if (event.error.code === ErrorCode.ENHANCE_YOUR_CALM) this.#calmDown();
+      else this.finish();
     }
+  }
+
+  /** Says why, and then leaves a flooding peer alone for a while. */
+  #calmDown(): void {
+    const { calmTimeoutMs } = this.#limits;
+    if (calmTimeoutMs === 0) return this.finish();
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#cancelTimer();
+    this.#calm = new Promise((resolve) => this.#endCalm = resolve);
+    this.#cancelTimer = this.#clock.after(calmTimeoutMs, () => this.close());
   }
 
   #flush(): void {
@@ -133,7 +215,10 @@ export class Session {
     if (this.#writing !== undefined || this.#state === "closed" || !this.#mayFlush) return;
     if (this.connection.outputBytes === 0) return;
     const output = this.connection.takeOutput();
-    this.#writing = this.#stream.write(output).then(() => {
+    this.#looksWithoutWrite = 0;
+    if (this.#cancelStallTimer === undefined) this.#watchStall();
+    const writing = output.length > WRITE_BYTES ? this.#writePieces(output) : this.#stream.write(output);
+    this.#writing = writing.then(() => {
       this.#writing = undefined;
       this.#tell(this.connection.outputWritten(output));
       this.#flush();
@@ -142,6 +227,32 @@ export class Session {
       this.#writing = undefined;
       this.close();
     });
+  }
+
+  async #writePieces(output: Uint8Array): Promise<void> {
+    for (let at = 0; at < output.length; at += WRITE_BYTES) {
+      await this.#stream.write(output.subarray(at, at + WRITE_BYTES));
+      this.#looksWithoutWrite = 0;
+    }
+  }
+
+  /** Looks every so often, for as long as output waits, whether any of it moves. */
+  #watchStall(): void {
+    const { stallTimeoutMs } = this.#limits;
+    if (stallTimeoutMs === 0) return;
+    this.#cancelStallTimer = this.#clock.after(stallTimeoutMs / LOOKS_PER_STALL, () => {
+      this.#cancelStallTimer = undefined;
+      this.#lookForStall(stallTimeoutMs);
+    });
+  }
+
+  #lookForStall(stallTimeoutMs: number): void {
+    if (this.#writing !== undefined && ++this.#looksWithoutWrite > LOOKS_PER_STALL) return this.close();
+    this.#tell(this.connection.findStalled(this.#clock.nowMs(), stallTimeoutMs));
+    this.flushSoon();
+    if (this.#state === "open" && (this.#writing !== undefined || this.connection.allQueuedBytes > 0)) {
+      this.#watchStall();
+    }
   }
 
   async #deliverLastWords(): Promise<void> {

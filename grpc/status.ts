@@ -50,12 +50,19 @@ export class StatusError extends Error {
   readonly code: Status;
   /** Trailing metadata that came, or is to be sent, with the status. */
   readonly metadata: Metadata | undefined;
+  /** A serialized `google.rpc.Status` with details, as `grpc-status-details-bin` carries it. See `@msgbus/grpc/error_details`. */
+  readonly details: Uint8Array | undefined;
 
   /** Makes an error with the code and the text for the client. */
-  constructor(code: Status, message: string, options?: { metadata?: Metadata; cause?: unknown }) {
+  constructor(
+    code: Status,
+    message: string,
+    options?: { metadata?: Metadata; details?: Uint8Array; cause?: unknown },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.metadata = options?.metadata;
+    this.details = options?.details;
   }
 
   /**

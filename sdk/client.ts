@@ -226,8 +226,9 @@ export class Client implements AsyncDisposable {
 }
 
 /**
- * A client of the daemon at "host:port", "[v6]:port", "http://host:port" or "unix:/path". It connects with the first
- * call, and again after a loss. Throws TypeError for another target, RangeError for bad options.
+ * A client of the daemon at "host:port", "[v6]:port", "http://host:port", "https://host:port" or "unix:/path". It
+ * connects with the first call, and again after a loss. Where TLS fails, calls end with MsgbusError "UNAVAILABLE" whose
+ * message says why. Throws TypeError for another target, RangeError for bad options.
  */
 export function connect(target = "127.0.0.1:50051", options: ClientOptions = {}): Client {
   return new Client(target, options);

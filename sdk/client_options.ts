@@ -1,4 +1,5 @@
-import type { Clock, Connect } from "@msgbus/grpc";
+import type { Clock, Connect, Encoding } from "@msgbus/grpc";
+import type { TlsClientOptions } from "@msgbus/grpc/tls";
 import type { Backoff } from "./backoff.ts";
 
 /** How a client behaves where the defaults do not fit. */
@@ -18,6 +19,23 @@ export interface ClientOptions {
   readonly userAgent?: string;
   /** Largest message that is received, in bytes; default 8 MiB. A larger one ends its call with "RESOURCE_EXHAUSTED". */
   readonly maxMessageBytes?: number;
+  /**
+   * TLS to the daemon: true for the authorities that the runtime knows, or whom to trust and what to show. Without it,
+   * TLS is used for targets that begin with "https://", "wss://" or "quic://".
+   */
+  readonly tls?: boolean | TlsClientOptions;
+  /**
+   * A token of the daemon's `--auth-file`, sent with every call. It travels over TLS, unix sockets and within the machine
+   * only, unless `plaintextToken` is true.
+   */
+  readonly token?: string;
+  /** Lets a token travel without TLS to another machine, where everyone on the way can read it; default false. */
+  readonly plaintextToken?: boolean;
+  /**
+   * Compresses payloads on the way: "gzip", "zstd", "snappy" or "lz4", from `minBytes` on (default 8,192). Throws TypeError
+   * where this runtime does not have the encoding. Default: nothing is compressed, which is best on one machine.
+   */
+  readonly compression?: Encoding | { readonly encoding: Encoding; readonly minBytes?: number };
   /** Opens a connection, in place of the target's way: for embedding and tests. */
   readonly connect?: Connect;
   /** The client's time; the runtime's where none is given. For tests. */

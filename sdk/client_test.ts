@@ -17,6 +17,7 @@ import {
   ReadyResponseSchema,
 } from "@msgbus/proto";
 import assert from "node:assert/strict";
+import { connect } from "./client.ts";
 import { MsgbusError } from "./error.ts";
 import type { Payload } from "./payload.ts";
 import { ScriptedDaemon, sendHeads, silence } from "./testing/scripted_daemon.ts";
@@ -56,6 +57,57 @@ Deno.test("publish returns the stored message with everything that belongs to it
   assert.deepEqual({ ...message.headers }, { a: "b", "__proto__x": "c" });
   assert.equal(message.text(), "héllo");
   assert.equal(message.createdAt.toISOString(), "2023-11-14T22:13:20.123Z");
+});
+
+Deno.test("connect sends a token with every call", async () => {
+  const seen: unknown[] = [];
+  await using daemon = new ScriptedDaemon().on("health", {
+    kind: "unary",
+    handle(_, call) {
+      seen.push(call.metadata.get("authorization"));
+      return toBinary(HealthResponseSchema, create(HealthResponseSchema));
+    },
+  }).start();
+  await daemon.client({ token: "msgbus_secret" }).health();
+  await daemon.client().health();
+  assert.deepEqual(seen, ["Bearer msgbus_secret", undefined]);
+});
+
+Deno.test("connect keeps a token off the network where it could be read, unless it is told otherwise", () => {
+  const token = "msgbus_secret";
+  for (const target of ["10.0.0.1:1", "http://device:1", "[fe80::1]:1", "localhost.example:1"]) {
+    assert.throws(() => connect(target, { token }), /Cannot send a token to .*without TLS/, target);
+    connect(target, { token, plaintextToken: true });
+  }
+  connect("device:1", { token, tls: true });
+  for (
+    const target of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:/s", "https://device:1"]
+  ) {
+    connect(target, { token });
+  }
+  for (const bad of ["", "a b", "a\n"]) {
+    assert.throws(() => connect("127.0.0.1:1", { token: bad }), TypeError);
+  }
+});
+
+Deno.test("connect compresses payloads where it is asked to, from 8 KiB on or the size it is told", async () => {
+  const lengths: number[] = [];
+  await using daemon = new ScriptedDaemon().on("health", {
+    kind: "unary",
+    handle: () => toBinary(HealthResponseSchema, create(HealthResponseSchema)),
+  }).on("publish", {
+    kind: "unary",
+    handle(bytes) {
+      lengths.push(bytes.length);
+      throw new StatusError(Status.ABORTED, "seen");
+    },
+  }).start();
+  const payload = "x".repeat(100_000);
+  for (const compression of ["gzip", "zstd", "snappy", "lz4", { encoding: "gzip", minBytes: 1 }] as const) {
+    await assert.rejects(daemon.client({ compression }).publish("t", payload), /seen/);
+  }
+  assert(lengths.every((length) => length > payload.length), "the handler gets it as it was");
+  assert.throws(() => daemon.client({ compression: "br" as "gzip" }), /Cannot compress with "br"/);
 });
 
 const PAYLOADS:

@@ -1,6 +1,6 @@
 /**
  * The client of msgbus, a local-first durable message bus: publish, replay, follow, delete, FIFO queues. It runs
- * unchanged on Deno, Node (from 20 on) and Bun.
+ * unchanged on Deno, Node (from 20 on) and Bun, and over WebSocket in browsers.
  *
  * ```ts ignore
  * import { connect } from "@msgbus/sdk";
@@ -15,7 +15,8 @@
  *
  * @module
  */
-export type { ByteStream, Clock, Connect } from "@msgbus/grpc";
+export type { ByteStream, CertificateName, Clock, Connect, Encoding, PeerIdentity } from "@msgbus/grpc";
+export type { TlsClientOptions } from "@msgbus/grpc/tls";
 export type { Backoff } from "./backoff.ts";
 export type { CallOptions } from "./call_options.ts";
 export {

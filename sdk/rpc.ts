@@ -10,8 +10,10 @@ import {
 } from "@bufbuild/protobuf";
 import {
   Channel,
+  type ChannelCompression,
   type Clock,
   type Connect,
+  Metadata,
   type ResponseStream,
   StatusError,
   systemClock,
@@ -22,7 +24,7 @@ import type { ClientOptions } from "./client_options.ts";
 import { MsgbusError, toMsgbusError } from "./error.ts";
 import { SDK_LIMITS } from "./limits.ts";
 import { sleep } from "./sleep.ts";
-import { connectorOf } from "./target.ts";
+import { authorityOf, parseTarget } from "./target.ts";
 import { VERSION } from "./version.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -53,13 +55,17 @@ export class Rpc {
     this.#timeoutMs = checkedTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
     this.#waitForReady = options.waitForReady ?? false;
     const connectTimeoutMs = checkedTimeout(options.connectTimeoutMs);
-    this.#channel = new Channel(this.#remembering(options.connect ?? connectorOf(target)), {
-      authority: target.startsWith("unix:")
-        ? "localhost"
-        : target.replace(/^http:\/\//, "").replace(/\/$/, ""),
+    const { connect, authority, scheme } = options.connect === undefined
+      ? parseTarget(target, options.tls)
+      : { connect: options.connect, authority: authorityOf(target), scheme: "http" as const };
+    this.#channel = new Channel(this.#remembering(connect), {
+      authority,
+      scheme,
       userAgent: options.userAgent ?? `msgbus-sdk/${VERSION}`,
       limits: { maxReceiveMessageBytes: options.maxMessageBytes ?? SDK_LIMITS.maxMessageBytes },
       clock: this.clock,
+      ...(options.token !== undefined && { metadata: credentials(target, options) }),
+      ...(options.compression !== undefined && { compression: compressionOf(options.compression) }),
       ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
     });
   }
@@ -161,6 +167,33 @@ export class Rpc {
       }
     };
   }
+}
+
+/** What every call carries to say whose it is. Throws TypeError where a token can't be sent, or should not be. */
+function credentials(target: string, options: ClientOptions): Metadata {
+  const { token = "", tls, connect, plaintextToken = false } = options;
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new TypeError("Cannot use the token: it is empty or not printable ASCII");
+  }
+  const secret = connect !== undefined || plaintextToken || (tls !== undefined && tls !== false) ||
+    staysSecret(target);
+  if (!secret) {
+    throw new TypeError(
+      `Cannot send a token to ${JSON.stringify(target)}: without TLS everyone on the way can read it; ` +
+        "use https://, or set plaintextToken",
+    );
+  }
+  return new Metadata({ authorization: `Bearer ${token}` });
+}
+
+/** Whether what is sent to the target is encrypted or stays on this machine. */
+function staysSecret(target: string): boolean {
+  return /^(unix:|https:|wss:|quic:)/.test(target) ||
+    /^(localhost|127(\.[0-9]+){3}|\[::1\])(:|$)/.test(authorityOf(target));
+}
+
+function compressionOf(compression: NonNullable<ClientOptions["compression"]>): ChannelCompression {
+  return typeof compression === "string" ? { encoding: compression } : compression;
 }
 
 /** The path of a method on the wire. */

@@ -98,6 +98,7 @@ class TestIo {
           return Promise.resolve(content === undefined ? undefined : encoder.encode(content));
         },
         replace: (path, content) => Promise.resolve(void this.files.set(path, content)),
+        lock: () => Promise.resolve(() => {}),
         whyUnreadable: (path) => this.files.has(path) ? undefined : "it does not exist",
       },
       onInterrupt: (callback) => {

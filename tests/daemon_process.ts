@@ -38,6 +38,11 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#log.text;
   }
 
+  /** Waits until it has logged something. Throws when it ends before. */
+  async logged(pattern: RegExp): Promise<void> {
+    await this.#log.contains(pattern);
+  }
+
   /** Ends it as `kill -9` does. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
@@ -105,6 +110,8 @@ class LogReader {
   text = "";
   readonly ready: Promise<readonly string[] | undefined>;
   readonly done: Promise<void>;
+  #over = false;
+  #wake: () => void = () => {};
 
   constructor(stderr: ReadableStream<Uint8Array>) {
     let found: (addresses: readonly string[] | undefined) => void = () => {};
@@ -114,9 +121,19 @@ class LogReader {
         this.text += piece;
         const addresses = /"addresses":"([^"]+)"/.exec(this.text)?.[1];
         if (addresses !== undefined) found(addresses.split(" "));
+        this.#wake();
       }
       found(undefined);
+      this.#over = true;
+      this.#wake();
     })();
+  }
+
+  async contains(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.text)) {
+      if (this.#over) throw new Error(`the daemon ended without logging ${pattern}: ${this.text}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
   }
 }
 

@@ -14,9 +14,14 @@ async function deno(args: readonly string[], cwd = "."): Promise<{ success: bool
   return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-for (const name of ["grpc", "sdk"]) {
+for (
+  const [name, modules] of [
+    ["grpc", ["mod.ts", "error_details.ts", "health.ts", "quic.ts", "reflection.ts", "tls.ts"]],
+    ["sdk", ["mod.ts"]],
+  ] as const
+) {
   Deno.test(`@msgbus/${name}: every exported symbol is documented and typed`, async () => {
-    const { success, text } = await deno(["doc", "--lint", "mod.ts"], name);
+    const { success, text } = await deno(["doc", "--lint", ...modules], name);
     assert.ok(success, text);
   });
 }
@@ -35,24 +40,38 @@ for (const name of ["proto", "grpc", "sdk"]) {
   });
 }
 
-Deno.test("@msgbus/proto: the schema is lint clean", async () => {
-  const { success, text } = await deno(["run", "-A", BUF, "lint"], "proto");
-  assert.ok(success, text);
-});
+/** Folders with schemas, and the code that is generated from them. */
+const SCHEMAS: Readonly<Record<string, readonly string[]>> = {
+  "proto": ["msgbus/v1/msgbus_pb.ts"],
+  "grpc/standard": [
+    "google/rpc/error_details_pb.ts",
+    "google/rpc/status_pb.ts",
+    "grpc/health/v1/health_pb.ts",
+    "grpc/reflection/v1/reflection_pb.ts",
+    "grpc/reflection/v1alpha/reflection_pb.ts",
+  ],
+};
 
-Deno.test("@msgbus/proto: the generated code is the schema's", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const { success, text } = await deno(["run", "-A", BUF, "generate", "--output", folder], "proto");
+for (const [folder, generated] of Object.entries(SCHEMAS)) {
+  Deno.test(`${folder}: the schema is lint clean`, async () => {
+    const { success, text } = await deno(["run", "-A", BUF, "lint"], folder);
     assert.ok(success, text);
-    for (const path of ["gen/msgbus/v1/msgbus_pb.ts"]) {
-      assert.equal(
-        await Deno.readTextFile(new URL(`proto/${path}`, ROOT)),
-        await Deno.readTextFile(`${folder}/${path}`),
-        `proto/${path} is stale: run "deno task proto"`,
-      );
+  });
+
+  Deno.test(`${folder}: the generated code is the schema's`, async () => {
+    const output = await Deno.makeTempDir();
+    try {
+      const { success, text } = await deno(["run", "-A", BUF, "generate", "--output", output], folder);
+      assert.ok(success, text);
+      for (const path of generated) {
+        assert.equal(
+          await Deno.readTextFile(new URL(`${folder}/gen/${path}`, ROOT)),
+          await Deno.readTextFile(`${output}/gen/${path}`),
+          `${folder}/gen/${path} is stale: run "deno task proto"`,
+        );
+      }
+    } finally {
+      await Deno.remove(output, { recursive: true });
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  });
+}

@@ -1,5 +1,6 @@
 /** What is shipped: the executable's content and permissions, the unit, the image. */
 import assert from "node:assert/strict";
+import { readConfig } from "../daemon/config/read_config.ts";
 import { TempFolder } from "./daemon_process.ts";
 
 const ROOT = new URL("..", import.meta.url);
@@ -61,7 +62,7 @@ Deno.test("the executable embeds the store's worker and nothing that is not need
   const base = Deno.env.get("DENORT_BIN") ?? Deno.execPath();
   const { success, text } = await run(Deno.execPath(), compile, { DENORT_BIN: base, NO_COLOR: "1" });
   assert.ok(success, text);
-  for (const needed of ["worker.ts", "main.ts", "@bufbuild/protobuf", "@logtape/logtape", "commander"]) {
+  for (const needed of ["worker.ts", "main.ts", "@bufbuild/protobuf", "commander"]) {
     assert.ok(text.includes(needed), `${needed} is missing:\n${text}`);
   }
   for (const foreign of ["grpc-js", "esbuild", "fast-check", "buf-linux", "_test.ts"]) {
@@ -103,6 +104,7 @@ Deno.test("msgbusd.service is valid and hardened", async () => {
   await using folder = await TempFolder.make();
   const unit = await Deno.readTextFile(new URL("msgbusd.service", ROOT));
   assert.match(unit, /^MemoryDenyWriteExecute=no$/m, "V8 compiles at run time");
+  assert.match(unit, /^ExecReload=\S+ -HUP \$MAINPID$/m);
   const path = `${folder.path}/msgbusd.service`;
   // The verification looks for the executable: any that exists serves.
   await Deno.writeTextFile(path, unit.replace("/usr/bin/msgbusd serve", "/bin/true"));
@@ -113,7 +115,7 @@ Deno.test("msgbusd.service is valid and hardened", async () => {
   assert.ok(security.success, security.text);
 });
 
-Deno.test("Dockerfile runs as another user than root, keeps state in /var/lib/msgbus, and checks its health", async () => {
+Deno.test("Dockerfile starts, runs as another user than root, keeps state in /var/lib/msgbus, and checks its health", async () => {
   const lines = (await Deno.readTextFile(new URL("Dockerfile", ROOT))).split("\n");
   const final = lines.slice(lines.findLastIndex((line) => line.startsWith("FROM ")));
   const text = final.join("\n");
@@ -121,6 +123,19 @@ Deno.test("Dockerfile runs as another user than root, keeps state in /var/lib/ms
   assert.match(text, /^VOLUME \/var\/lib\/msgbus$/m);
   assert.match(text, /MSGBUS_DATA=\/var\/lib\/msgbus\//);
   assert.match(text, /^HEALTHCHECK .*"\/usr\/bin\/msgbusd", "ready"/m);
+  const settings = new Map(
+    Array.from(text.matchAll(/^(?:ENV)? +(MSGBUS_\w+)=(\S+)/gm), ([, name = "", value]) => [name, value]),
+  );
+  const config = readConfig({
+    flags: new Map(),
+    env: (name) => settings.get(name),
+    whyUnreadable: () => undefined,
+  });
+  assert.deepEqual(config.listen, [{
+    address: { kind: "tcp", hostname: "0.0.0.0", port: 50051 },
+    secure: false,
+    carrier: "stream",
+  }]);
   const all = await tasks();
   for (const [, task] of lines.join("\n").matchAll(/task=([\w:]+)/g)) {
     assert.ok(all[task ?? ""] !== undefined, `${task} is no task`);

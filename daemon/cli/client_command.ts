@@ -1,10 +1,12 @@
-import { type Client, connect } from "@msgbus/sdk";
+import { type Client, connect, type TlsClientOptions } from "@msgbus/sdk";
 import type { Command } from "commander";
 import { timeoutArgument } from "./arguments.ts";
+import { addTlsFlags, readTlsFlags } from "./client_tls.ts";
 import { CliError } from "./error.ts";
 import { ExitCode } from "./exit_code.ts";
 import type { Invocation } from "./invocation.ts";
 import type { CliIo } from "./io.ts";
+import { CLI_LIMITS } from "./limits.ts";
 import { Printer } from "./printer.ts";
 
 const DEFAULT_TARGET = "127.0.0.1:50051";
@@ -19,9 +21,17 @@ export interface ClientSession {
 
 /** Adds a command with what all commands that ask a daemon have in common. */
 export function clientCommand(parent: Command, nameAndArguments: string, description: string): Command {
-  return parent.command(nameAndArguments)
+  const command = parent.command(nameAndArguments)
     .description(description)
-    .option("--connect <target>", `The daemon to ask [default: ${DEFAULT_TARGET}, MSGBUS_CONNECT]`)
+    .option(
+      "--connect <target>",
+      `The daemon to ask: host:port, https://host:port, ws://host:port, wss://host:port, quic://host:port or unix:/path [default: ${DEFAULT_TARGET}, MSGBUS_CONNECT]`,
+    );
+  return addTlsFlags(command)
+    .option(
+      "--token-file <file>",
+      "The file with the token to send [MSGBUS_TOKEN_FILE, or the token: MSGBUS_TOKEN]",
+    )
     .option(
       "--timeout-ms <ms>",
       `Milliseconds that an answer may take [default: ${DEFAULT_TIMEOUT_MS}]`,
@@ -37,10 +47,12 @@ export async function withClient(
   work: (session: ClientSession) => Promise<ExitCode | void>,
 ): Promise<void> {
   const { io } = invocation;
-  const options = command.opts<{ connect?: string; timeoutMs?: number; json?: true }>();
+  const options = command.opts<{ connect?: string; timeoutMs?: number; json?: true; tokenFile?: string }>();
   const client = open(
     options.connect ?? (io.env("MSGBUS_CONNECT") || DEFAULT_TARGET),
     options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    await readTlsFlags(command, io),
+    await readToken(options.tokenFile ?? (io.env("MSGBUS_TOKEN_FILE") || undefined), io),
   );
   try {
     const printer = new Printer(io, options.json ?? false);
@@ -50,9 +62,33 @@ export async function withClient(
   }
 }
 
-function open(target: string, timeoutMs: number): Client {
+/** The token in a file or, without one, in the environment; never on the command line, which every user can read. */
+async function readToken(path: string | undefined, io: CliIo): Promise<string | undefined> {
+  if (path === undefined) return io.env("MSGBUS_TOKEN") || undefined;
   try {
-    return connect(target, { timeoutMs, connectTimeoutMs: timeoutMs, userAgent: "msgbusd-cli" });
+    const bytes = await io.files.read(path, CLI_LIMITS.tokenBytes);
+    if (bytes === undefined) throw new Error("it does not exist");
+    return new TextDecoder().decode(bytes).trim();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError("USAGE", `Cannot read --token-file "${path}": ${reason}`);
+  }
+}
+
+function open(
+  target: string,
+  timeoutMs: number,
+  tls: TlsClientOptions | undefined,
+  token: string | undefined,
+): Client {
+  try {
+    return connect(target, {
+      timeoutMs,
+      connectTimeoutMs: timeoutMs,
+      userAgent: "msgbusd-cli",
+      ...(tls && { tls }),
+      ...(token !== undefined && { token }),
+    });
   } catch (error) {
     if (error instanceof TypeError) throw new CliError("USAGE", `--connect: ${error.message}`);
     throw error;

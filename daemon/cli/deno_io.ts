@@ -23,7 +23,7 @@ export function denoIo(startDaemon: (config: Config) => Promise<number>): CliIo 
     stderr: outputOf(Deno.stderr),
     stdin: (maxBytes) => readAll(Deno.stdin, maxBytes),
     env: (name) => Deno.env.get(name),
-    files: { read: readFile, replace: replaceFile, whyUnreadable },
+    files: { read: readFile, replace: replaceFile, lock: lockFile, whyUnreadable },
     onInterrupt,
     startDaemon,
     runtimeVersions: () => [
@@ -82,7 +82,15 @@ function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
   return bytes;
 }
 
-async function replaceFile(path: string, content: string): Promise<void> {
+/** The lock is on a file beside it: the file itself is replaced. */
+async function lockFile(name: string): Promise<() => void> {
+  const file = await Deno.open(`${await realPath(name)}.lock`, { create: true, write: true, mode: 0o600 });
+  await file.lock(true);
+  return () => file.close();
+}
+
+async function replaceFile(name: string, content: string): Promise<void> {
+  const path = await realPath(name);
   const folder = /^(.+)\/[^/]*$/.exec(path)?.[1];
   if (folder !== undefined) await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   const fresh = `${path}.${crypto.randomUUID()}`;
@@ -92,11 +100,36 @@ async function replaceFile(path: string, content: string): Promise<void> {
     for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
     // The name must not point to a content that a power cut could still take away.
     await file.sync();
+    await keepOwner(path, fresh);
     await Deno.rename(fresh, path);
   } catch (error) {
     await Deno.remove(fresh).catch(() => {});
     throw error;
   }
+}
+
+/** The file behind a link, so that the link stays and its file is replaced; the name itself where there is no file yet. */
+async function realPath(name: string): Promise<string> {
+  try {
+    return await Deno.realPath(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return name;
+    throw error;
+  }
+}
+
+/** Whoever could read the old file can read the new one: a daemon may run as another user than the command. */
+async function keepOwner(path: string, fresh: string): Promise<void> {
+  let before: Deno.FileInfo;
+  try {
+    before = await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  const after = await Deno.stat(fresh);
+  if (before.uid !== after.uid || before.gid !== after.gid) await Deno.chown(fresh, before.uid, before.gid);
+  if (before.mode !== null) await Deno.chmod(fresh, before.mode & 0o777);
 }
 
 function whyUnreadable(path: string): string | undefined {

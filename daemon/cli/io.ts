@@ -19,6 +19,8 @@ export interface CliFiles {
   read(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /** Replaces a file as a whole, so that a crash leaves the old or the new content; makes its folder where absent. */
   replace(path: string, content: string): Promise<void>;
+  /** Keeps other processes that ask for the same out until the returned function is called, or this process ends. */
+  lock(path: string): Promise<() => void>;
   /** Why the file can't be opened for reading; undefined where it can. */
   whyUnreadable(path: string): string | undefined;
 }

@@ -17,7 +17,13 @@ export function plainServeFlags(argv: readonly string[]): ServeFlags | undefined
     const word = words[at] ?? "";
     const cut = word.indexOf("=");
     const flag = cut === -1 ? word : word.slice(0, cut);
-    if (!ALL_SETTINGS.some((setting) => setting.flag === flag)) return undefined;
+    const setting = ALL_SETTINGS.find((candidate) => candidate.flag === flag);
+    if (setting === undefined) return undefined;
+    if (setting.argument === undefined && cut === -1) {
+      flags.set(flag, ["true"]);
+      continue;
+    }
+    if (setting.argument === undefined) return undefined;
     const text = cut === -1 ? words[++at] : word.slice(cut + 1);
     // A flag where a value is due may be a slip: what to make of it is the parser's business.
     if (text === undefined || (cut === -1 && text.startsWith("-"))) return undefined;

@@ -16,6 +16,7 @@ async function configOf(argv: readonly string[], way: "plain" | "whole"): Promis
     files: {
       read: () => Promise.resolve(undefined),
       replace: () => Promise.resolve(),
+      lock: () => Promise.resolve(() => {}),
       whyUnreadable: () => undefined,
     },
     onInterrupt: () => () => {},
@@ -45,6 +46,9 @@ Deno.test("plainServeFlags means what the parser of the command line means", asy
       "--data help --tenant-id serve",
       "serve --data=--version --data last",
       "--data=first --log-level debug",
+      "--insecure",
+      "serve --insecure --listen 0.0.0.0:1 --insecure",
+      "--data x --insecure",
     ]
   ) {
     const argv = line.split(" ").filter((word) => word !== "");
@@ -73,6 +77,8 @@ Deno.test("plainServeFlags leaves every other command line to the parser", () =>
       "serve -- --data x",
       "--data x serve",
       "--json",
+      "--insecure=true",
+      "--insecure yes",
     ]
   ) assert.equal(plainServeFlags(line.split(" ")), undefined, line);
 });

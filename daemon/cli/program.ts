@@ -14,6 +14,7 @@ import { addReady } from "./ready.ts";
 import { addServe } from "./serve.ts";
 import { addSub } from "./sub.ts";
 import { addSync } from "./sync.ts";
+import { addToken } from "./token.ts";
 import { addVersion, VERSION } from "./version.ts";
 
 const DAEMON_HELP = `
@@ -62,6 +63,7 @@ const COMMANDS = [
   addDelete,
   addFifo,
   addSync,
+  addToken,
   addHealth,
   addReady,
   addVersion,

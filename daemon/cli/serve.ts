@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { usageOf } from "../config/setting.ts";
 import { ALL_SETTINGS } from "../config/settings.ts";
 import { CliError } from "./error.ts";
 import type { Invocation } from "./invocation.ts";
@@ -11,16 +12,20 @@ export function addServe(program: Command, invocation: Invocation): void {
     .description("Run the daemon; also what runs without a command")
     // Without a known command, everything comes here: a misspelt one must be called by that name.
     .allowExcessArguments();
-  for (const { flag, argument, env, default: standard, doc } of ALL_SETTINGS) {
+  for (const setting of ALL_SETTINGS) {
+    const { flag, argument, env, default: standard, doc } = setting;
     const origin = standard === undefined ? env : `default: ${standard}, ${env}`;
-    command.addOption(
-      new Option(`${flag} ${argument}`, `${doc} [${origin}]`)
-        .argParser((text: string) => {
-          const texts = [...given.get(flag) ?? [], text];
-          given.set(flag, texts);
-          return texts;
-        }),
-    );
+    const option = new Option(usageOf(setting), `${doc} [${origin}]`);
+    if (argument === undefined) {
+      command.on(`option:${option.name()}`, () => void given.set(flag, ["true"]));
+    } else {
+      option.argParser((text: string) => {
+        const texts = [...given.get(flag) ?? [], text];
+        given.set(flag, texts);
+        return texts;
+      });
+    }
+    command.addOption(option);
   }
   command.action(async () => {
     const [unknown] = command.args;

@@ -39,6 +39,8 @@ export interface PeerTls {
 export interface Config {
   /** At least one address. */
   readonly listen: readonly ListenAddress[];
+  /** Origins of the web pages that may connect by WebSocket; "*" is every page. */
+  readonly webSocketOrigins: readonly string[];
   /** The file of the storage; unused by "memory". */
   readonly dataPath: string;
   readonly storage: StorageKind;
@@ -50,10 +52,12 @@ export interface Config {
   readonly syncIntervalMs: number;
   /** Messages of one pull. */
   readonly syncBatchLimit: number;
-  /** TLS of every TCP listener; plain text where undefined. */
+  /** TLS of the listeners that are secure; there are none where it is undefined. */
   readonly tls: TlsFiles | undefined;
   /** TLS to peers; undefined where no flag asks for it. */
   readonly peerTls: PeerTls | undefined;
+  /** The file of tokens; everybody may do everything where it is undefined. */
+  readonly authPath: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** What the operator should know, one line each: to be logged at start. */

@@ -4,8 +4,12 @@ export type ConfigErrorCode =
   | "invalid_value"
   /** A setting needs another one that is absent, or contradicts it. */
   | "contradiction"
+  /** Other machines would reach plain text, and nobody said that they may. */
+  | "insecure"
   /** A file that a setting names can't be read. */
   | "unreadable_file"
+  /** A file that a setting names was read, but is not what the setting needs. */
+  | "unusable_file"
   /** The setting is well-formed, but this version can't do what it asks. */
   | "not_available";
 

@@ -4,6 +4,8 @@ export const CONFIG_LIMITS = {
   nameBytes: 1_024,
   /** Addresses to listen on. */
   listeners: 16,
+  /** Origins of pages that may connect by WebSocket. */
+  webSocketOrigins: 64,
   /** Peers to pull from. */
   peers: 1_024,
   /** Shortest time between two pulls from a peer, in milliseconds: below it a daemon would do little else. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { formatListenAddress, parseListenAddress } from "./listen_address.ts";
+import { isLocalOnly, listenAddress, parseListenRequest } from "./listen_address.ts";
+import { formatNetworkAddress, parseNetworkAddress } from "./network_address.ts";
 import { parsePeerAddress } from "./peer_address.ts";
 
 for (
@@ -11,10 +12,10 @@ for (
     "unix:/run/a b.sock",
   ]
 ) {
-  Deno.test(`formatListenAddress gives back what parseListenAddress read: ${text}`, () => {
-    const address = parseListenAddress(text);
+  Deno.test(`formatNetworkAddress gives back what parseNetworkAddress read: ${text}`, () => {
+    const address = parseNetworkAddress(text);
     if (typeof address === "string") return assert.fail(address);
-    assert.equal(formatListenAddress(address), text);
+    assert.equal(formatNetworkAddress(address), text);
   });
 }
 
@@ -43,3 +44,39 @@ for (
     assert.equal(parsePeerAddress(text), problem);
   });
 }
+
+for (
+  const [text, hasCertificate, secure] of [
+    ["127.0.0.1:1", false, false],
+    ["127.0.0.1:1", true, true],
+    ["http://127.0.0.1:1", true, false],
+    ["https://127.0.0.1:1", false, true],
+    ["unix:/s", true, false],
+  ] as const
+) {
+  Deno.test(`listenAddress makes ${text} ${secure ? "TLS" : "plain"} ${hasCertificate ? "with" : "without"} a certificate`, () => {
+    const request = parseListenRequest(text);
+    if (typeof request === "string") return assert.fail(request);
+    assert.equal(listenAddress(request, hasCertificate).secure, secure);
+  });
+}
+
+Deno.test("parseListenRequest refuses a scheme before a unix socket", () => {
+  assert.equal(parseListenRequest("https://unix:/s"), "a unix socket has no scheme");
+});
+
+Deno.test("isLocalOnly takes no name that only looks like a loopback address", () => {
+  const local = ["127.0.0.1", "127.255.1.2", "::1", "localhost"];
+  const remote = [
+    "127.evil.example",
+    "127.0.0.1.example",
+    "0.0.0.0",
+    "::",
+    "::ffff:127.0.0.1",
+    "10.0.0.1",
+    "box",
+  ];
+  for (const hostname of [...local, ...remote]) {
+    assert.equal(isLocalOnly({ kind: "tcp", hostname, port: 1 }), local.includes(hostname), hostname);
+  }
+});

@@ -1,12 +1,12 @@
 import type { NodeName } from "./config.ts";
-import { type ListenAddress, parseListenAddress } from "./listen_address.ts";
+import { type NetworkAddress, parseNetworkAddress } from "./network_address.ts";
 
 /** A daemon to pull from. */
 export interface PeerAddress {
   /** The endpoint as it was given, without the identity: what the peer is called in logs and sync states. */
   readonly endpoint: string;
   /** Where it listens. */
-  readonly address: ListenAddress;
+  readonly address: NetworkAddress;
   /** Whether the endpoint asks for TLS, by "https://". */
   readonly secure: boolean;
   /** The node it must be; anyone where undefined. */
@@ -22,7 +22,7 @@ export function parsePeerAddress(text: string): PeerAddress | string {
   const cut = text.indexOf("=");
   const endpoint = cut < 0 ? text : text.slice(0, cut);
   const scheme = /^https?:\/\//.exec(endpoint)?.[0] ?? "";
-  const address = parseListenAddress(endpoint.slice(scheme.length).replace(/\/$/, ""));
+  const address = parseNetworkAddress(endpoint.slice(scheme.length).replace(/\/$/, ""));
   if (typeof address === "string") return address;
   if (address.kind === "tcp" && address.port === 0) return "the port is 0";
   const secure = scheme === "https://";

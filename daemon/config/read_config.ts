@@ -1,6 +1,6 @@
-import type { Config } from "./config.ts";
+import type { Config, TlsFiles } from "./config.ts";
 import { ConfigError } from "./error.ts";
-import { formatListenAddress, isLocalOnly } from "./listen_address.ts";
+import { formatListenAddress, isLocalOnly, type ListenAddress, listenAddress } from "./listen_address.ts";
 import { readPeerTls, readTls } from "./tls_files.ts";
 import { type ConfigSources, SettingReader } from "./setting_reader.ts";
 import { SETTINGS } from "./settings.ts";
@@ -12,8 +12,10 @@ import { refuseUnavailable } from "./unavailable.ts";
  */
 export function readConfig(sources: ConfigSources): Config {
   const reader = new SettingReader(sources);
+  const tls = readTls(reader);
   const config: Config = {
-    listen: reader.value(SETTINGS.listen),
+    listen: readListen(reader, tls),
+    webSocketOrigins: reader.value(SETTINGS.wsOrigin),
     dataPath: reader.value(SETTINGS.data),
     storage: reader.value(SETTINGS.storage),
     durability: reader.value(SETTINGS.durability),
@@ -25,8 +27,9 @@ export function readConfig(sources: ConfigSources): Config {
     peers: reader.value(SETTINGS.peer),
     syncIntervalMs: reader.value(SETTINGS.syncIntervalMs),
     syncBatchLimit: reader.value(SETTINGS.syncBatchLimit),
-    tls: readTls(reader),
+    tls,
     peerTls: readPeerTls(reader),
+    authPath: reader.value(SETTINGS.authFile),
     logLevel: reader.value(SETTINGS.logLevel),
     logFormat: reader.value(SETTINGS.logFormat),
     warnings: [],
@@ -50,10 +53,62 @@ function refuseSamePeer(config: Config, reader: SettingReader): void {
   }
 }
 
+/** Where to listen; plain text that other machines reach must be asked for twice. */
+function readListen(reader: SettingReader, tls: TlsFiles | undefined): readonly ListenAddress[] {
+  const requests = reader.value(SETTINGS.listen);
+  const allowed = reader.value(SETTINGS.insecure);
+  return requests.map((request) => {
+    const listen = listenAddress(request, tls !== undefined);
+    const subject = `Cannot use ${reader.describe(SETTINGS.listen)} "${formatListenAddress(listen)}"`;
+    if (listen.secure && tls === undefined) {
+      const { tlsCert, tlsKey } = SETTINGS;
+      throw new ConfigError(
+        "contradiction",
+        `${subject}: there is no certificate; give ${tlsCert.flag} and ${tlsKey.flag}`,
+      );
+    }
+    if (listen.carrier === "quic" && tls?.clientCaPath !== undefined) {
+      throw new ConfigError(
+        "contradiction",
+        `${subject}: QUIC can't ask for client certificates; leave out ${SETTINGS.tlsClientCa.flag}, or listen on ` +
+          "https:// or wss://",
+      );
+    }
+    if (!listen.secure && !isLocalOnly(listen.address) && !allowed) {
+      const scheme = listen.carrier === "websocket" ? "wss:// with " : "";
+      throw new ConfigError(
+        "insecure",
+        `${subject}: other machines reach it, in plain text; give ${scheme}--tls-cert and --tls-key, listen on ` +
+          `127.0.0.1 or a unix socket, or allow it with ${SETTINGS.insecure.flag}`,
+      );
+    }
+    return listen;
+  });
+}
+
 function warningsOf(config: Config): readonly string[] {
-  if (config.tls !== undefined) return [];
-  return config.listen.filter((address) => !isLocalOnly(address)).map((address) =>
-    `--listen ${formatListenAddress(address)} is reachable from other machines, without TLS: ` +
-    `anyone there can read and write every topic; listen on 127.0.0.1 or a unix socket, or guard the network`
+  const unused = config.tls !== undefined && !config.listen.some(({ secure }) => secure)
+    ? ["--tls-cert is unused: no address of --listen speaks TLS"]
+    : [];
+  const pageless = config.webSocketOrigins.length > 0 &&
+      !config.listen.some(({ carrier }) => carrier === "websocket")
+    ? ["--ws-origin is unused: no address of --listen begins with ws:// or wss://"]
+    : [];
+  const plain = config.listen.filter(({ secure, address }) => !secure && !isLocalOnly(address)).map((
+    listen,
+  ) =>
+    `--listen ${formatListenAddress(listen)} is reachable from other machines, without TLS: ` +
+    (config.authPath === undefined
+      ? "anyone there can read and write every topic"
+      : "anyone on the way can read tokens and messages")
   );
+  const open = config.listen.filter(({ secure, address }) =>
+    secure && !isLocalOnly(address) && config.tls?.clientCaPath === undefined && config.authPath === undefined
+  ).map((listen) =>
+    `--listen ${
+      formatListenAddress(listen)
+    } is reachable from other machines, and asks nobody who they are: ` +
+    "give --auth-file or --tls-client-ca"
+  );
+  return [...unused, ...pageless, ...plain, ...open];
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { configHelp, configTable } from "./config_table.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, type ConfigErrorCode } from "./error.ts";
+import { LISTEN_FORMS } from "./listen_address.ts";
 import { readConfig } from "./read_config.ts";
 import { ALL_SETTINGS } from "./settings.ts";
 
@@ -20,7 +21,12 @@ function read(flags: Flags = {}, env: Readonly<Record<string, string>> = {}): Co
 
 Deno.test("readConfig without flags and variables gives the defaults of the contract", () => {
   assert.deepEqual(read(), {
-    listen: [{ kind: "tcp", hostname: "127.0.0.1", port: 50051 }],
+    listen: [{
+      address: { kind: "tcp", hostname: "127.0.0.1", port: 50051 },
+      secure: false,
+      carrier: "stream",
+    }],
+    webSocketOrigins: [],
     dataPath: "./msgbus.sqlite",
     storage: "sqlite",
     durability: "full",
@@ -30,10 +36,20 @@ Deno.test("readConfig without flags and variables gives the defaults of the cont
     syncBatchLimit: 100,
     tls: undefined,
     peerTls: undefined,
+    authPath: undefined,
     logLevel: "info",
     logFormat: "text",
     warnings: [],
   });
+});
+
+Deno.test("readConfig warns of a listener that asks nobody who they are, and of tokens in plain text", () => {
+  const wide = { ...TLS, "--listen": "0.0.0.0:50051" };
+  assert.match(read(wide).warnings.join(), /asks nobody who they are: give --auth-file or --tls-client-ca/);
+  assert.deepEqual(read({ ...wide, "--auth-file": "tokens.json" }).warnings, []);
+  assert.deepEqual(read({ ...wide, "--tls-client-ca": "ca.pem" }).warnings, []);
+  const plain = { "--listen": "0.0.0.0:50051", "--insecure": "true", "--auth-file": "tokens.json" };
+  assert.match(read(plain).warnings.join(), /anyone on the way can read tokens/);
 });
 
 Deno.test("readConfig takes a flag before its variable, and the variable before the default", () => {
@@ -52,12 +68,12 @@ Deno.test("readConfig takes an empty variable as absent", () => {
 Deno.test("readConfig takes all listen flags, or all parts of the variable, never both", () => {
   const env = { MSGBUS_LISTEN: "[::1]:1, unix:/run/msgbus.sock" };
   assert.deepEqual(read({}, env).listen, [
-    { kind: "tcp", hostname: "::1", port: 1 },
-    { kind: "unix", path: "/run/msgbus.sock" },
+    { address: { kind: "tcp", hostname: "::1", port: 1 }, secure: false, carrier: "stream" },
+    { address: { kind: "unix", path: "/run/msgbus.sock" }, secure: false, carrier: "stream" },
   ]);
   assert.deepEqual(read({ "--listen": ["localhost:0", "unix:a,b"] }, env).listen, [
-    { kind: "tcp", hostname: "localhost", port: 0 },
-    { kind: "unix", path: "a,b" },
+    { address: { kind: "tcp", hostname: "localhost", port: 0 }, secure: false, carrier: "stream" },
+    { address: { kind: "unix", path: "a,b" }, secure: false, carrier: "stream" },
   ]);
 });
 
@@ -72,26 +88,76 @@ Deno.test("readConfig takes every value of the settings with words", () => {
   for (const format of ["text", "json"]) assert.equal(read({ "--log-format": format }).logFormat, format);
 });
 
+const TLS = { "--tls-cert": "c.pem", "--tls-key": "k.pem" };
+
 for (
-  const [address, warned] of [
+  const [address, remote] of [
     ["0.0.0.0:1", true],
     ["[::]:1", true],
     ["box:1", true],
+    ["http://10.0.0.1:1", true],
     ["127.9.9.9:1", false],
-    [
-      "[::1]:1",
-      false,
-    ],
-    ["localhost:1", false],
+    ["[::1]:1", false],
+    ["http://localhost:1", false],
     ["unix:/s", false],
   ] as const
 ) {
-  Deno.test(`readConfig ${warned ? "warns" : "does not warn"} of plain text on ${address}`, () => {
-    const { warnings } = read({ "--listen": address });
-    assert.equal(warnings.length, warned ? 1 : 0);
-    if (warned) assert.match(warnings.join(), new RegExp(`--listen ${RegExp.escape(address)} .*without TLS`));
+  Deno.test(`readConfig takes plain text on ${address} ${remote ? "only with --insecure, and warns" : "as it is"}`, () => {
+    if (!remote) return assert.deepEqual(read({ "--listen": address }).warnings, []);
+    const bare = address.replace("http://", "");
+    assert.throws(() => read({ "--listen": address }), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.code, "insecure");
+      assert.equal(
+        error.message,
+        `Cannot use --listen "${bare}": other machines reach it, in plain text; give --tls-cert and --tls-key, ` +
+          `listen on 127.0.0.1 or a unix socket, or allow it with --insecure`,
+      );
+      return true;
+    });
+    for (
+      const config of [
+        read({ "--listen": address, "--insecure": "true" }),
+        read({ "--listen": address }, { MSGBUS_INSECURE: "true" }),
+      ]
+    ) {
+      assert.equal(config.warnings.length, 1);
+      assert.match(config.warnings.join(), new RegExp(`--listen ${RegExp.escape(bare)} .*without TLS`));
+    }
   });
 }
+
+Deno.test("readConfig with a certificate makes TCP secure, but for http:// and unix sockets", () => {
+  const listen = ["127.0.0.1:1", "0.0.0.0:1", "https://127.0.0.1:2", "http://127.0.0.1:3", "unix:/s"];
+  const config = read({ ...TLS, "--listen": listen, "--tls-client-ca": "ca.pem" });
+  assert.deepEqual(config.listen.map(({ secure }) => secure), [true, true, true, false, false]);
+  assert.deepEqual(config.tls, { certPath: "c.pem", keyPath: "k.pem", clientCaPath: "ca.pem" });
+  assert.deepEqual(config.warnings, []);
+  assert.match(read({ ...TLS, "--listen": "unix:/s" }).warnings.join(), /--tls-cert is unused/);
+});
+
+Deno.test("readConfig takes QUIC, WebSockets with TLS or without, and the origins of their pages", () => {
+  const origins = "https://app.example,http://localhost:8080,*";
+  const config = read({
+    ...TLS,
+    "--listen": ["ws://127.0.0.1:1", "wss://0.0.0.0:2", "quic://[::]:3"],
+    "--auth-file": "tokens.json",
+  }, {
+    MSGBUS_WS_ORIGINS: origins,
+  });
+  assert.deepEqual(config.listen.map(({ secure, carrier }) => [secure, carrier]), [
+    [false, "websocket"],
+    [true, "websocket"],
+    [true, "quic"],
+  ]);
+  assert.deepEqual(config.webSocketOrigins, origins.split(","));
+  assert.deepEqual(config.warnings, []);
+  assert.match(read({ "--ws-origin": "*" }).warnings.join(), /--ws-origin is unused/);
+  assert.match(
+    read({ "--listen": "ws://box:1", "--insecure": "true" }).warnings.join(),
+    /--listen ws:\/\/box:1 .*without TLS/,
+  );
+});
 
 const WRONG: readonly (readonly [
   what: string,
@@ -104,20 +170,20 @@ const WRONG: readonly (readonly [
     "an address without port",
     "invalid_value",
     'Cannot use --listen "localhost": it is not host:port, [v6]:port or unix:/path; ' +
-    "give host:port, [v6]:port or unix:/path",
+    `give ${LISTEN_FORMS}`,
     { "--listen": "localhost" },
   ],
   [
     "an address without host",
     "invalid_value",
-    'Cannot use --listen ":1": the host is missing; give host:port, [v6]:port or unix:/path',
+    `Cannot use --listen ":1": the host is missing; give ${LISTEN_FORMS}`,
     { "--listen": ":1" },
   ],
   [
     "a port that is too large",
     "invalid_value",
     'Cannot use --listen (from MSGBUS_LISTEN) "h:65536": the port is over 65535; ' +
-    "give host:port, [v6]:port or unix:/path",
+    `give ${LISTEN_FORMS}`,
     {},
     { MSGBUS_LISTEN: "h:65536" },
   ],
@@ -125,27 +191,27 @@ const WRONG: readonly (readonly [
     "an IPv6 address without brackets",
     "invalid_value",
     'Cannot use --listen "::1:1": it is not host:port, [v6]:port or unix:/path; ' +
-    "give host:port, [v6]:port or unix:/path",
+    `give ${LISTEN_FORMS}`,
     { "--listen": "::1:1" },
   ],
   [
     "a socket without path",
     "invalid_value",
-    'Cannot use --listen "unix:": the path is missing; give host:port, [v6]:port or unix:/path',
+    `Cannot use --listen "unix:": the path is missing; give ${LISTEN_FORMS}`,
     { "--listen": "unix:" },
   ],
   [
     "an empty part of a list",
     "invalid_value",
     'Cannot use --listen (from MSGBUS_LISTEN) "": it is not host:port, [v6]:port or unix:/path; ' +
-    "give host:port, [v6]:port or unix:/path",
+    `give ${LISTEN_FORMS}`,
     {},
     { MSGBUS_LISTEN: "," },
   ],
   [
     "an address twice",
     "invalid_value",
-    'Cannot use --listen "h:1": it is given twice; give host:port, [v6]:port or unix:/path',
+    `Cannot use --listen "h:1": it is given twice; give ${LISTEN_FORMS}`,
     { "--listen": ["h:1", "h:1"] },
   ],
   [
@@ -266,15 +332,65 @@ const WRONG: readonly (readonly [
     { MSGBUS_TLS_CERT: "nope" },
   ],
   [
-    "TLS, until there is some",
-    "not_available",
-    "Cannot use --tls-cert: this version has no TLS yet; leave it out",
-    { "--tls-cert": "c.pem", "--tls-key": "k.pem", "--tls-client-ca": "ca.pem" },
+    "https without a certificate",
+    "contradiction",
+    'Cannot use --listen "https://h:1": there is no certificate; give --tls-cert and --tls-key',
+    { "--listen": "https://h:1" },
+  ],
+  [
+    "quic without a certificate",
+    "contradiction",
+    'Cannot use --listen "quic://127.0.0.1:1": there is no certificate; give --tls-cert and --tls-key',
+    { "--listen": "quic://127.0.0.1:1" },
+  ],
+  [
+    "quic where client certificates are demanded",
+    "contradiction",
+    `Cannot use --listen "quic://h:1": QUIC can't ask for client certificates; leave out --tls-client-ca, or ` +
+    "listen on https:// or wss://",
+    { ...TLS, "--tls-client-ca": "ca.pem", "--listen": ["h:2", "quic://h:1"] },
+  ],
+  [
+    "wss without a certificate",
+    "contradiction",
+    'Cannot use --listen "wss://h:1": there is no certificate; give --tls-cert and --tls-key',
+    { "--listen": "wss://h:1" },
+  ],
+  [
+    "a plain WebSocket that other machines reach",
+    "insecure",
+    'Cannot use --listen "ws://h:1": other machines reach it, in plain text; give wss:// with --tls-cert and --tls-key, ' +
+    "listen on 127.0.0.1 or a unix socket, or allow it with --insecure",
+    { "--listen": "ws://h:1" },
+  ],
+  ...["https://app.example/", "app.example", "HTTPS://app.example", "https://app.example:443", "null"].map((
+    origin,
+  ) =>
+    [
+      `"${origin}" as the origin of a page`,
+      "invalid_value",
+      `Cannot use --ws-origin "${origin}": it is no origin of a page; ` +
+      "give scheme://host or scheme://host:port, or *",
+      { "--ws-origin": origin },
+    ] as const
+  ),
+  [
+    "a unix socket with a scheme",
+    "invalid_value",
+    `Cannot use --listen "https://unix:/s": a unix socket has no scheme; give ${LISTEN_FORMS}`,
+    { "--listen": "https://unix:/s" },
+  ],
+  [
+    "--insecure that is neither true nor false",
+    "invalid_value",
+    'Cannot use --insecure (from MSGBUS_INSECURE) "yes": there is no such value; give true or false',
+    {},
+    { MSGBUS_INSECURE: "yes" },
   ],
   [
     "TLS to peers, until there is some",
     "not_available",
-    "Cannot use --peer-tls-ca (from MSGBUS_PEER_TLS_CA): this version has no TLS yet; leave it out",
+    "Cannot use --peer-tls-ca (from MSGBUS_PEER_TLS_CA): this version has no peer sync yet; leave it out",
     {},
     { MSGBUS_PEER_TLS_CA: "ca.pem" },
   ],
@@ -310,7 +426,7 @@ Deno.test("ConfigError is one line whatever it quotes", () => {
 Deno.test("the table and the help text name every setting with its variable and default", () => {
   assert.equal(new Set(ALL_SETTINGS.map(({ flag }) => flag)).size, ALL_SETTINGS.length);
   for (const { flag, env, default: standard } of ALL_SETTINGS) {
-    const row = configTable().split("\n").find((line) => line.startsWith(`| \`${flag} `));
+    const row = configTable().split("\n").find((line) => new RegExp(`^\\| .${flag}[ \`]`).test(line));
     assert.ok(
       row?.includes(`\`${env}\``) && (standard === undefined || row.includes(`\`${standard}\``)),
       flag,
@@ -325,6 +441,8 @@ Deno.test("the table and the help text name every setting with its variable and 
 Deno.test("the flags and variables are those of the contract", () => {
   assert.deepEqual(ALL_SETTINGS.map(({ flag, env }) => `${flag} ${env}`), [
     "--listen MSGBUS_LISTEN",
+    "--ws-origin MSGBUS_WS_ORIGINS",
+    "--insecure MSGBUS_INSECURE",
     "--data MSGBUS_DATA",
     "--storage MSGBUS_STORAGE",
     "--durability MSGBUS_DURABILITY",
@@ -339,6 +457,7 @@ Deno.test("the flags and variables are those of the contract", () => {
     "--tls-cert MSGBUS_TLS_CERT",
     "--tls-key MSGBUS_TLS_KEY",
     "--tls-client-ca MSGBUS_TLS_CLIENT_CA",
+    "--auth-file MSGBUS_AUTH_FILE",
     "--sync-interval-ms MSGBUS_SYNC_INTERVAL_MS",
     "--sync-batch-limit MSGBUS_SYNC_BATCH_LIMIT",
     "--log-level MSGBUS_LOG_LEVEL",

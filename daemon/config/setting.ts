@@ -5,8 +5,8 @@ export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 export interface Setting<T> {
   /** Such as "--listen". */
   readonly flag: string;
-  /** What follows the flag, for help texts. */
-  readonly argument: string;
+  /** What follows the flag, for help texts; undefined where nothing does: the flag itself is the value "true". */
+  readonly argument: string | undefined;
   /** The environment variable; an empty one counts as absent. */
   readonly env: string;
   /** The value where none is given, as it would be written; undefined where the setting is off then. */
@@ -23,7 +23,7 @@ export interface Setting<T> {
 
 interface Description {
   readonly flag: string;
-  readonly argument: string;
+  readonly argument: string | undefined;
   readonly env: string;
   readonly doc: string;
   readonly wish: string;
@@ -49,6 +49,26 @@ export function optional<T>(
     maxValues: 1,
     read: ([text]) => text === undefined ? { value: undefined } : withText(parse(text), text),
   };
+}
+
+/** A setting that is on or off: a flag without a value, or true or false in the variable. Off where it is not given. */
+export function toggle(description: Pick<Description, "flag" | "env" | "doc">): Setting<boolean> {
+  return {
+    ...description,
+    argument: undefined,
+    default: undefined,
+    wish: "true or false",
+    maxValues: 1,
+    read([text = "false"]) {
+      if (text === "true" || text === "false") return { value: text === "true" };
+      return { problem: "there is no such value", text };
+    },
+  };
+}
+
+/** How a setting is written on the command line, for help texts. */
+export function usageOf({ flag, argument }: Setting<unknown>): string {
+  return argument === undefined ? flag : `${flag} ${argument}`;
 }
 
 /** A setting with many values, none of them twice. */

@@ -1,8 +1,8 @@
 import type { Durability, LogFormat, LogLevel, StorageKind } from "./config.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
-import { ADDRESS_FORMS, parseListenAddress } from "./listen_address.ts";
+import { LISTEN_FORMS, parseListenRequest } from "./listen_address.ts";
 import { parsePeerAddress, PEER_FORMS } from "./peer_address.ts";
-import { list, optional, type Parsed, required, type Setting } from "./setting.ts";
+import { list, optional, type Parsed, required, type Setting, toggle } from "./setting.ts";
 
 const encoder = new TextEncoder();
 
@@ -14,9 +14,28 @@ export const SETTINGS = {
     env: "MSGBUS_LISTEN",
     default: "127.0.0.1:50051",
     maxValues: CONFIG_LIMITS.listeners,
-    doc: "Where clients connect: host:port, [v6]:port or unix:/path. Repeatable.",
-    wish: ADDRESS_FORMS,
-  }, (text) => orProblem(parseListenAddress(text))),
+    doc:
+      "Where clients connect: host:port or [v6]:port, with TLS where there is a certificate; http:// before it " +
+      "for plain text, https:// for TLS, ws:// or wss:// for WebSocket, quic:// for QUIC; or unix:/path. Repeatable.",
+    wish: LISTEN_FORMS,
+  }, (text) => orProblem(parseListenRequest(text))),
+  wsOrigin: list({
+    flag: "--ws-origin",
+    argument: "<origin>",
+    env: "MSGBUS_WS_ORIGINS",
+    default: undefined,
+    maxValues: CONFIG_LIMITS.webSocketOrigins,
+    doc:
+      "Origin of a web page that may connect by WebSocket, such as https://app.example; * is every page. Without it " +
+      "browsers are refused: they let any page that somebody visits connect to a daemon on their machine. Repeatable.",
+    wish: "scheme://host or scheme://host:port, or *",
+  }, (text) => isOrigin(text) ? { value: text } : { problem: "it is no origin of a page" }),
+  insecure: toggle({
+    flag: "--insecure",
+    env: "MSGBUS_INSECURE",
+    doc:
+      "Allow addresses that other machines reach without TLS. Whoever reaches them reads and writes every topic.",
+  }),
   data: required({
     flag: "--data",
     argument: "<file>",
@@ -50,27 +69,47 @@ export const SETTINGS = {
     doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable. Comes with a later version.",
     wish: PEER_FORMS,
   }, (text) => orProblem(parsePeerAddress(text))),
-  peerTlsCa: file("--peer-tls-ca", "MSGBUS_PEER_TLS_CA", "PEM file of the authority that peers must have."),
+  peerTlsCa: file(
+    "--peer-tls-ca",
+    "MSGBUS_PEER_TLS_CA",
+    "PEM file of the authority that peers must have. Comes with a later version.",
+  ),
   peerTlsCert: file(
     "--peer-tls-cert",
     "MSGBUS_PEER_TLS_CERT",
-    "PEM file of the certificate to show to peers.",
+    "PEM file of the certificate to show to peers. Comes with a later version.",
   ),
-  peerTlsKey: file("--peer-tls-key", "MSGBUS_PEER_TLS_KEY", "PEM file of that certificate's key."),
+  peerTlsKey: file(
+    "--peer-tls-key",
+    "MSGBUS_PEER_TLS_KEY",
+    "PEM file of that certificate's key. Comes with a later version.",
+  ),
   peerTlsDomain: optional({
     flag: "--peer-tls-domain",
     argument: "<name>",
     env: "MSGBUS_PEER_TLS_DOMAIN",
-    doc: "The name that peers' certificates must carry. TLS comes with a later version.",
+    doc: "The name that peers' certificates must carry. Comes with a later version.",
     wish: "a host name",
   }, (text) => /^[\w.-]+$/.test(text) ? { value: text } : { problem: "it is no host name" }),
-  tlsCert: file("--tls-cert", "MSGBUS_TLS_CERT", "PEM file of the certificate to show to clients."),
-  tlsKey: file("--tls-key", "MSGBUS_TLS_KEY", "PEM file of that certificate's key."),
+  tlsCert: file(
+    "--tls-cert",
+    "MSGBUS_TLS_CERT",
+    "PEM file of the certificate to show to clients, with those between it and its authority. SIGHUP reads it anew.",
+  ),
+  tlsKey: file("--tls-key", "MSGBUS_TLS_KEY", "PEM file of that certificate's private key, not encrypted."),
   tlsClientCa: file(
     "--tls-client-ca",
     "MSGBUS_TLS_CLIENT_CA",
-    "PEM file of the authority that clients must have.",
+    "PEM file of the authorities that may vouch for clients; one without such a certificate is refused.",
   ),
+  authFile: optional({
+    flag: "--auth-file",
+    argument: "<file>",
+    env: "MSGBUS_AUTH_FILE",
+    doc:
+      "File of tokens and certificates and what each may do; without it, whoever connects may do everything. SIGHUP reads it anew.",
+    wish: "the path of a file that `msgbusd token create` makes",
+  }, path),
   syncIntervalMs: integer(
     {
       flag: "--sync-interval-ms",
@@ -157,13 +196,17 @@ function name(flag: string, env: string, standard: string, doc: string): Setting
 }
 
 function file(flag: string, env: string, doc: string): Setting<string | undefined> {
-  const full = `${doc} TLS comes with a later version.`;
-  return optional({ flag, argument: "<file>", env, doc: full, wish: "the path of a PEM file" }, path);
+  return optional({ flag, argument: "<file>", env, doc, wish: "the path of a PEM file" }, path);
 }
 
 function path(text: string): Parsed<string> {
   if (text.trim() === "") return { problem: "it is empty" };
   return text.includes("\0") ? { problem: "it contains a NUL byte" } : { value: text };
+}
+
+/** Browsers send an origin in one form alone: lower case, no path, no port that the scheme has anyway. */
+function isOrigin(text: string): boolean {
+  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
 }
 
 function orProblem<T extends object>(parsed: T | string): Parsed<T> {

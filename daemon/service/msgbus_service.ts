@@ -2,6 +2,7 @@ import { create, type DescMessage, fromBinary, type MessageShape, toBinary } fro
 import {
   type GrpcServer,
   type MethodHandler,
+  type ServerCall,
   Status,
   StatusError,
   type StreamingServerCall,
@@ -33,6 +34,7 @@ import {
   SubscribeRequestSchema,
 } from "@msgbus/proto";
 import type { Bus } from "../bus/bus.ts";
+import type { BusAccess } from "../bus/bus_access.ts";
 import { decodeHeaders, encodeHeaders } from "../bus/headers.ts";
 import type { Message } from "../bus/message.ts";
 import type { FifoMessage } from "../store/store.ts";
@@ -42,20 +44,38 @@ import { readPublishRequest } from "./publish_request.ts";
 import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
 
+/** What load balancers ask, who have no token. */
+const OPEN_TO_ALL: readonly string[] = ["health", "ready"];
+
+/** The bus as the caller may use it. Throws StatusError when the caller is nobody. */
+export type BusOf = (call: ServerCall) => BusAccess;
+
 /**
- * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `stopping` ends
- * the subscriptions, which have no end of their own, with UNAVAILABLE.
+ * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `busOf` decides
+ * who may do what; Health and Ready answer everybody. `stopping` ends the subscriptions, which have no end of their own,
+ * with UNAVAILABLE.
  */
-export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal): void {
+export function serveMsgbus(
+  server: GrpcServer,
+  bus: Bus,
+  stopping: AbortSignal,
+  busOf?: BusOf,
+): void {
+  const accessOf: BusOf = busOf ?? (() => bus);
   const envelopes = new EnvelopeEncoder();
   const payloads = new Slab();
   const method = (name: keyof typeof MsgbusService.method, handler: MethodHandler) =>
-    server.method(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, handler);
+    server.method(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, {
+      ...handler,
+      // Nobody's messages are decompressed before it is known whose they are.
+      ...busOf !== undefined && !OPEN_TO_ALL.includes(name) &&
+        { admit: (call: ServerCall) => void busOf(call) },
+    });
 
   method("publish", {
     kind: "unary",
-    handle: (request) =>
-      bus.publish(readPublishRequest(request, payloads)).then(
+    handle: (request, call) =>
+      accessOf(call).publish(readPublishRequest(request, payloads)).then(
         (message) => envelopes.encode(message),
         (error) => {
           throw statusOfBusError(error);
@@ -65,56 +85,69 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
   method(
     "fetch",
     streaming(FetchRequestSchema, async (request, call) => {
-      const pages = bus.fetch({
+      const access = accessOf(call);
+      const pages = access.fetch({
         topic: request.topic,
         origin: nodeNameOf(request.origin),
         fromHeadId: toNumber(request.fromHeadId),
         limit: request.limit,
       });
-      for await (const page of pages) await sendAll(call, envelopes, page);
+      for await (const page of pages) {
+        access.revoked?.throwIfAborted();
+        await sendAll(call, envelopes, page, access.revoked);
+      }
     }),
   );
   method(
     "subscribe",
     streaming(SubscribeRequestSchema, async (request, call) => {
-      const subscription = bus.subscribe({
+      const access = accessOf(call);
+      const subscription = access.subscribe({
         topic: request.topic,
         origin: nodeNameOf(request.origin),
         fromHeadId: toNumber(request.fromHeadId),
         pageSize: request.replayLimit,
       });
+      const ending = access.revoked === undefined ? stopping : AbortSignal.any([stopping, access.revoked]);
       const stop = () => subscription.close();
-      stopping.addEventListener("abort", stop, { once: true });
+      ending.addEventListener("abort", stop, { once: true });
       try {
         const { signal } = call;
         // One page is sent while the store reads the one after it.
         let ahead = subscription.next(signal);
-        while (!stopping.aborted) {
+        // Where the daemon stops already, nobody asks for it.
+        ahead.catch(() => {});
+        while (!ending.aborted) {
           const page = await ahead;
           ahead = subscription.next(signal);
           // Where sending fails first, nobody asks for this page any more.
           ahead.catch(() => {});
-          await sendAll(call, envelopes, page, stopping);
+          await sendAll(call, envelopes, page, ending);
         }
+        access.revoked?.throwIfAborted();
         throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
       } finally {
-        stopping.removeEventListener("abort", stop);
+        ending.removeEventListener("abort", stop);
         subscription.close();
       }
     }),
   );
   method(
     "getHead",
-    unary(GetHeadRequestSchema, GetHeadResponseSchema, (request) => {
-      const head = bus.head(request.topic, nodeNameOf(request.origin));
+    unary(GetHeadRequestSchema, GetHeadResponseSchema, (request, call) => {
+      const head = accessOf(call).head(request.topic, nodeNameOf(request.origin));
       return create(GetHeadResponseSchema, { headId: BigInt(head ?? 0), found: head !== undefined });
     }),
   );
   method(
     "listHeads",
-    unary(ListHeadsRequestSchema, ListHeadsResponseSchema, () =>
+    unary(ListHeadsRequestSchema, ListHeadsResponseSchema, (_, call) =>
       create(ListHeadsResponseSchema, {
-        heads: bus.heads().map(({ topic, origin, headId }) => ({ topic, origin, headId: BigInt(headId) })),
+        heads: accessOf(call).heads().map(({ topic, origin, headId }) => ({
+          topic,
+          origin,
+          headId: BigInt(headId),
+        })),
       })),
   );
   method(
@@ -122,9 +155,9 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
     unary(
       ListPeerSyncStatesRequestSchema,
       ListPeerSyncStatesResponseSchema,
-      async () =>
+      async (_, call) =>
         create(ListPeerSyncStatesResponseSchema, {
-          states: (await bus.peerSyncStates()).map((state) => ({
+          states: (await accessOf(call).peerSyncStates()).map((state) => ({
             ...state,
             localHead: BigInt(state.localHead),
             remoteHead: BigInt(state.remoteHead),
@@ -137,8 +170,8 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
   );
   method(
     "deleteRange",
-    unary(DeleteRangeRequestSchema, DeleteRangeResponseSchema, async (request) => {
-      const deletedCount = await bus.deleteRange({
+    unary(DeleteRangeRequestSchema, DeleteRangeResponseSchema, async (request, call) => {
+      const deletedCount = await accessOf(call).deleteRange({
         topic: request.topic,
         origin: nodeNameOf(request.origin),
         fromHeadId: toNumber(request.fromHeadId),
@@ -149,8 +182,8 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
   );
   method(
     "enqueueFifo",
-    unary(EnqueueFifoRequestSchema, EnqueueFifoResponseSchema, async (request) => {
-      const message = await bus.enqueueFifo({
+    unary(EnqueueFifoRequestSchema, EnqueueFifoResponseSchema, async (request, call) => {
+      const message = await accessOf(call).enqueueFifo({
         queue: request.queue,
         topic: request.topic,
         source: nodeNameOf(request.source),
@@ -166,8 +199,10 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
     unary(
       PeekFifoRequestSchema,
       PeekFifoResponseSchema,
-      async (request) =>
-        create(PeekFifoResponseSchema, { message: fifoMessage(await bus.peekFifo(request.queue)) }),
+      async (request, call) =>
+        create(PeekFifoResponseSchema, {
+          message: fifoMessage(await accessOf(call).peekFifo(request.queue)),
+        }),
     ),
   );
   method(
@@ -175,8 +210,10 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
     unary(
       AckFifoRequestSchema,
       AckFifoResponseSchema,
-      async (request) =>
-        create(AckFifoResponseSchema, { accepted: await bus.ackFifo(request.queue, request.messageId) }),
+      async (request, call) =>
+        create(AckFifoResponseSchema, {
+          accepted: await accessOf(call).ackFifo(request.queue, request.messageId),
+        }),
     ),
   );
   method(
@@ -184,9 +221,9 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
     unary(
       RejectFifoRequestSchema,
       RejectFifoResponseSchema,
-      async (request) =>
+      async (request, call) =>
         create(RejectFifoResponseSchema, {
-          accepted: await bus.rejectFifo(request.queue, request.messageId),
+          accepted: await accessOf(call).rejectFifo(request.queue, request.messageId),
         }),
     ),
   );
@@ -215,14 +252,17 @@ export function serveMsgbus(server: GrpcServer, bus: Bus, stopping: AbortSignal)
 function unary<Request extends DescMessage, Response extends DescMessage>(
   requestSchema: Request,
   responseSchema: Response,
-  answer: (request: MessageShape<Request>) => MessageShape<Response> | Promise<MessageShape<Response>>,
+  answer: (
+    request: MessageShape<Request>,
+    call: ServerCall,
+  ) => MessageShape<Response> | Promise<MessageShape<Response>>,
 ): MethodHandler {
   return {
     kind: "unary",
-    async handle(bytes) {
+    async handle(bytes, call) {
       const request = decode(requestSchema, bytes);
       try {
-        return toBinary(responseSchema, await answer(request));
+        return toBinary(responseSchema, await answer(request, call));
       } catch (error) {
         throw statusOfBusError(error);
       }
@@ -261,10 +301,10 @@ async function sendAll(
   call: StreamingServerCall,
   envelopes: EnvelopeEncoder,
   messages: readonly Message[],
-  stopping?: AbortSignal,
+  ending?: AbortSignal,
 ): Promise<void> {
   for (const message of messages) {
-    if (!call.send(envelopes.encode(message))) await call.ready(stopping);
+    if (!call.send(envelopes.encode(message))) await call.ready(ending);
   }
 }
 

@@ -306,6 +306,25 @@ Deno.test("Subscribe ends with UNAVAILABLE when the daemon stops", async () => {
   );
 });
 
+Deno.test("Subscribe that comes while the daemon stops leaves no error behind of the page that it read ahead", async () => {
+  const store = new MemoryStore();
+  const read = store.read.bind(store);
+  let release: () => void = () => {};
+  const released = new Promise<void>((resolve) => release = resolve);
+  await using fixture = await Fixture.open(store);
+  for (let i = 0; i < 3; i++) await fixture.publish("a", "x".repeat(1_000_000));
+  store.read = async (...request) => {
+    await released;
+    return await read(...request);
+  };
+  fixture.stopping.abort(new StatusError(Status.UNAVAILABLE, "bye"));
+  const late = fixture.subscribe({ topic: "a", fromHeadId: 1n });
+  assert.equal((await status(late.next())).code, Status.UNAVAILABLE);
+  release();
+  // The runner fails a test that leaves a rejection behind, when its turn is over.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+});
+
 Deno.test("Subscribe of a client who does not read ends when the daemon stops, without waiting for it", async () => {
   await using fixture = await Fixture.open();
   const payload = "x".repeat(1_000_000);

@@ -1,4 +1,5 @@
 import { Status, StatusError } from "@msgbus/grpc";
+import { badRequest } from "@msgbus/grpc/error_details";
 import { BusError, type BusErrorCode } from "../bus/error.ts";
 
 const CODES = {
@@ -11,9 +12,12 @@ const CODES = {
   internal: Status.INTERNAL,
 } satisfies Record<BusErrorCode, Status>;
 
-/** The one place where errors of the bus become statuses of gRPC. Everything else goes through unchanged. */
+/** The one place where errors of the bus become statuses of gRPC, with `google.rpc.BadRequest` where a field is at fault. Everything else goes through unchanged. */
 export function statusOfBusError(thrown: unknown): unknown {
-  return thrown instanceof BusError
-    ? new StatusError(CODES[thrown.code], thrown.message, { cause: thrown })
-    : thrown;
+  if (!(thrown instanceof BusError)) return thrown;
+  const { message, field } = thrown;
+  const code = CODES[thrown.code];
+  return field === undefined
+    ? new StatusError(code, message, { cause: thrown })
+    : badRequest(code, message, [{ field, description: message }], thrown);
 }

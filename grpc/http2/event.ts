@@ -23,6 +23,8 @@ export type Http2Event =
   | { readonly type: "reset"; readonly streamId: number; readonly code: number; readonly by: "peer" | "us" }
   /** Everything queued on the stream has left for the output. */
   | { readonly type: "drained"; readonly streamId: number }
+  /** Nothing that is queued on the stream has left for long: see `findStalled`. */
+  | { readonly type: "stalled"; readonly streamId: number }
   /** The peer's SETTINGS changed, or a stream ended: a waiting call may open one now. */
   | { readonly type: "capacity" }
   /** After our GOAWAY, the last stream has ended: everything that was promised is in the output. */

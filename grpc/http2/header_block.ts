@@ -4,8 +4,12 @@ import { readUint31 } from "./frame/frame_decoder.ts";
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HpackError } from "./hpack/error.ts";
 import type { HeaderField } from "./hpack/header_field.ts";
+import { DEFAULT_TABLE_BYTES } from "./hpack/limits.ts";
 import { Http2Error } from "./http2_error.ts";
 import type { Http2Limits } from "./limits.ts";
+
+/** A list this many times over the announced limit is no mistake: to decode more of them is work for nothing. */
+const BOMB_FACTOR = 4;
 
 /** A whole, decoded header block. */
 export interface HeaderBlock {
@@ -14,6 +18,8 @@ export interface HeaderBlock {
   readonly endStream: boolean;
   /** The list was over our limits; what is over them was not kept. */
   readonly tooLarge: boolean;
+  /** The size of the list (RFC 9113 §6.5.2). */
+  readonly listBytes: number;
   /** The priority fields name the stream itself (RFC 7540 §5.3.1). */
   readonly selfDependent: boolean;
 }
@@ -32,11 +38,12 @@ export class HeaderBlockReader {
   readonly #hpack: HpackDecoder;
   #open: OpenBlock | undefined;
 
-  /** Decodes with a table of the announced size. */
+  /** Decodes within the limits that are announced. */
   constructor(limits: Http2Limits) {
     this.#limits = limits;
     this.#hpack = new HpackDecoder({
-      maxTableBytes: limits.headerTableBytes,
+      // Until the peer knows our SETTINGS it may count with the RFC's size (RFC 9113 §4.3.1).
+      maxTableBytes: Math.max(limits.headerTableBytes, DEFAULT_TABLE_BYTES),
       maxListBytes: limits.maxHeaderListBytes,
       maxFields: limits.maxHeaderFields,
     });
@@ -45,6 +52,11 @@ export class HeaderBlockReader {
   /** Whether a block waits for its CONTINUATION. */
   get open(): boolean {
     return this.#open !== undefined;
+  }
+
+  /** The peer has applied our SETTINGS: its table is bounded by what they say, and it says so itself (RFC 7541 §4.2). */
+  settingsAcknowledged(): void {
+    this.#hpack.setMaxTableBytes(this.#limits.headerTableBytes);
   }
 
   /** Reads a HEADERS or CONTINUATION frame; returns the block when it is whole. Throws connection errors. */
@@ -58,16 +70,14 @@ export class HeaderBlockReader {
   #begin(frame: Frame): OpenBlock {
     const { streamId, payload, flags } = frame;
     if (streamId === 0) throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0 (§6.2)");
-    let from = 0;
-    let to = payload.length;
-    if ((flags & Flag.PADDED) !== 0) {
-      to -= payload[0] ?? 0;
-      from = 1;
+    const priorityAt = (flags & Flag.PADDED) === 0 ? 0 : 1;
+    const from = priorityAt + ((flags & Flag.PRIORITY) === 0 ? 0 : 5);
+    if (payload.length < from) {
+      throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS has no room for what its flags say (§4.2)");
     }
-    const priorityAt = from;
-    if ((flags & Flag.PRIORITY) !== 0) from += 5;
+    const to = (flags & Flag.PADDED) === 0 ? payload.length : payload.length - (payload[0] ?? 0);
     if (from > to) {
-      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "padding or priority exceeds HEADERS (§6.2)");
+      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "the padding is longer than HEADERS (§6.2)");
     }
     const fragment = payload.subarray(from, to);
     this.#open = {
@@ -108,12 +118,16 @@ export class HeaderBlockReader {
 
   #decode(open: OpenBlock): HeaderBlock {
     try {
-      const { fields, tooLarge } = this.#hpack.decode(joined(open));
+      const { fields, tooLarge, listBytes } = this.#hpack.decode(joined(open));
+      if (listBytes > BOMB_FACTOR * this.#limits.maxHeaderListBytes) {
+        throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, `a header list has ${listBytes} bytes`);
+      }
       return {
         streamId: open.streamId,
         fields,
         endStream: open.endStream,
         tooLarge,
+        listBytes,
         selfDependent: open.selfDependent,
       };
     } catch (error) {

@@ -2,6 +2,8 @@ import type { HeaderField } from "./hpack/header_field.ts";
 
 /** Field names that may come (RFC 9113 §8.2.1): tokens in lower case. Pseudo-headers are looked up by name. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** A method (RFC 9110 §9.1). */
+const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Octets that no value may hold, and white space at either end (RFC 9113 §8.2.1). */
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 /** Fields of HTTP/1.1 connections (RFC 9113 §8.2.2). */
@@ -47,10 +49,10 @@ export function malformedHeaders(fields: readonly HeaderField[], kind: HeaderLis
     if (CONNECTION_SPECIFIC.has(name)) return `"${name}" belongs to HTTP/1.1 connections`;
     if (name === "te" && value !== "trailers") return `"te" is "${value}", only "trailers" is allowed`;
   }
-  return missingPseudoHeader(fields, seen, kind);
+  return pseudoHeaderFault(fields, seen, kind);
 }
 
-function missingPseudoHeader(
+function pseudoHeaderFault(
   fields: readonly HeaderField[],
   seen: number,
   kind: HeaderListKind,
@@ -63,13 +65,24 @@ function missingPseudoHeader(
         ? undefined
         : '":status" is missing or no number';
     case "request":
-      if ((seen & METHOD) === 0) return '":method" is missing';
-      if (fieldValue(fields, ":method") === "CONNECT") {
-        return (seen & (SCHEME | PATH)) === 0 ? undefined : "CONNECT has no scheme and no path (§8.5)";
-      }
-      if ((seen & SCHEME) === 0) return '":scheme" is missing';
-      return (fieldValue(fields, ":path") ?? "") === "" ? '":path" is missing or empty' : undefined;
+      return requestFault(fields, seen);
   }
+}
+
+function requestFault(fields: readonly HeaderField[], seen: number): string | undefined {
+  const method = fieldValue(fields, ":method");
+  if (method === undefined) return '":method" is missing';
+  if (!METHOD_TOKEN.test(method)) return '":method" is not a token';
+  if (method === "CONNECT") {
+    if ((seen & (SCHEME | PATH)) !== 0) return "CONNECT has no scheme and no path (§8.5)";
+    return (seen & AUTHORITY) === 0 ? "CONNECT needs an authority (§8.5)" : undefined;
+  }
+  const scheme = fieldValue(fields, ":scheme");
+  if (scheme === undefined) return '":scheme" is missing';
+  const path = fieldValue(fields, ":path") ?? "";
+  if (path === "") return '":path" is missing or empty';
+  if (path.startsWith("/") || (scheme !== "http" && scheme !== "https")) return undefined;
+  return path === "*" && method === "OPTIONS" ? undefined : '":path" does not begin with "/" (§8.3.1)';
 }
 
 /** The first value of a field. */

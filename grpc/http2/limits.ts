@@ -6,10 +6,15 @@ export interface Http2Limits {
   readonly maxFrameBytes: number;
   /** HPACK table for the peer's headers, announced as SETTINGS_HEADER_TABLE_SIZE; beyond it COMPRESSION_ERROR. */
   readonly headerTableBytes: number;
-  /** Decoded size of one header list (RFC 9113 §6.5.2 counts 32 octets a field on top); beyond it the stream is reset with ENHANCE_YOUR_CALM. */
+  /** Decoded size of one header list (RFC 9113 §6.5.2 counts 32 octets a field on top); beyond it the stream is reset with ENHANCE_YOUR_CALM, beyond four times that the connection ends with it (CVE-2016-6581). */
   readonly maxHeaderListBytes: number;
   /** Fields of one header list; beyond it the stream is reset with ENHANCE_YOUR_CALM. */
   readonly maxHeaderFields: number;
+  /**
+   * The same size over the lists of all open streams, and so at most a field for every 32 octets of it; one more stream
+   * is refused with REFUSED_STREAM (CVE-2026-49975).
+   */
+  readonly maxOpenHeaderListBytes: number;
   /** Compressed bytes of one header block over all its frames; beyond it the connection ends with ENHANCE_YOUR_CALM. */
   readonly maxHeaderBlockBytes: number;
   /** CONTINUATION frames of one header block; beyond it the connection ends with ENHANCE_YOUR_CALM. */
@@ -30,8 +35,18 @@ export interface Http2Limits {
   readonly pings: RateLimit;
   /** SETTINGS frames that we must answer; over the rate the connection ends with ENHANCE_YOUR_CALM (CVE-2019-9515). */
   readonly settings: RateLimit;
-  /** Frames that carry nothing (empty DATA without END_STREAM, PRIORITY, unknown types); over the rate the connection ends with ENHANCE_YOUR_CALM (CVE-2019-9518). */
+  /**
+   * Frames that carry nothing (empty DATA without END_STREAM, PRIORITY, unknown types, HEADERS of a stream that we
+   * reset, WINDOW_UPDATE by less than five bytes or beyond what our own frames explain); over the rate the
+   * connection ends with ENHANCE_YOUR_CALM (CVE-2019-9511, CVE-2019-9513, CVE-2019-9518).
+   */
   readonly idleFrames: RateLimit;
+  /**
+   * Bytes by which DATA frames without END_STREAM stay below three bytes each; larger frames make up for it. Over the
+   * rate the connection ends with ENHANCE_YOUR_CALM. No honest sender gets there: the smallest gRPC messages have 5
+   * bytes in one frame, or 6 in two.
+   */
+  readonly tinyData: RateLimit;
 }
 
 /** A token bucket: `burst` at once, refilled with `perSecond`. */
@@ -48,6 +63,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   headerTableBytes: 4_096,
   maxHeaderListBytes: 16_384,
   maxHeaderFields: 128,
+  maxOpenHeaderListBytes: 4_194_304,
   maxHeaderBlockBytes: 32_768,
   maxContinuationFrames: 8,
   maxConcurrentStreams: 1_024,
@@ -60,4 +76,5 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   pings: { burst: 100, perSecond: 10 },
   settings: { burst: 100, perSecond: 10 },
   idleFrames: { burst: 1_000, perSecond: 100 },
+  tinyData: { burst: 3_000, perSecond: 300 },
 };

@@ -4,19 +4,25 @@
  */
 export class ReceiveWindow {
   readonly #size: number;
+  readonly #graceBytes: number;
+  /** Below 0 while the peer used what it has in grace. */
   #available: number;
   #consumed = 0;
 
-  /** `size` is the window to keep open, `announced` what the peer already knows of. */
-  constructor(size: number, announced = size) {
+  /**
+   * `size` is the window to keep open, `announced` what the peer already knows of, and `graceBytes` what it may send
+   * beyond the window because it may not know yet how small that is.
+   */
+  constructor(size: number, announced = size, graceBytes = 0) {
     this.#size = size;
     this.#available = announced;
+    this.#graceBytes = graceBytes;
     this.#consumed = size - announced;
   }
 
   /** Counts arrived bytes; false when the peer sent more than it may. */
   receive(count: number): boolean {
-    if (count > this.#available) return false;
+    if (count > this.#available + this.#graceBytes) return false;
     this.#available -= count;
     return true;
   }

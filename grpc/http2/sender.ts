@@ -6,6 +6,9 @@ import { OutputBuffer } from "./output_buffer.ts";
 import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, type PeerSettings } from "./settings.ts";
 import type { Stream } from "./stream.ts";
 
+/** A peer may answer every frame of ours with so many WINDOW_UPDATE, for it may have had them in pieces. */
+const WINDOW_UPDATES_PER_FRAME = 10;
+
 /** What the sender tells the connection. */
 export interface SenderObserver {
   /** The queue of a stream became empty after it had held data. */
@@ -28,6 +31,7 @@ export class Sender {
   #queuedBytes = 0;
   /** Whether a header list or data was sent since {@linkcode takeActivity}. */
   #active = false;
+  #earnedWindowUpdates = 0;
 
   /** Sends by what `peer` holds at each moment. */
   constructor(limits: Http2Limits, peer: Readonly<PeerSettings>, observer: SenderObserver) {
@@ -53,6 +57,13 @@ export class Sender {
     const active = this.#active;
     this.#active = false;
     return active;
+  }
+
+  /** WINDOW_UPDATE frames that what was sent since the last call explains. */
+  takeEarnedWindowUpdates(): number {
+    const earned = this.#earnedWindowUpdates;
+    this.#earnedWindowUpdates = 0;
+    return earned;
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE bounds our table (RFC 7541 §4.2); we never use more than our own limit. */
@@ -82,6 +93,7 @@ export class Sender {
   /** Sends a header list now; headers are never flow-controlled. */
   headers(stream: Stream, fields: readonly HeaderField[], endStream: boolean): void {
     this.#active = true;
+    this.#earnedWindowUpdates += WINDOW_UPDATES_PER_FRAME;
     this.frames.headers(stream.id, this.#hpack.encode(fields), endStream, this.#peer.maxFrameBytes);
     if (endStream) this.#end(stream);
   }
@@ -175,6 +187,7 @@ export class Sender {
       const next = Math.min(allowed, at + this.#peer.maxFrameBytes);
       this.frames.data(stream.id, bytes, at, next, false, this.#peer.maxFrameBytes);
       at = next;
+      this.#earnedWindowUpdates += WINDOW_UPDATES_PER_FRAME;
     }
     const written = at - from;
     if (written > 0) this.#active = true;

@@ -1,6 +1,7 @@
 import { ErrorCode } from "./error_code.ts";
 import { Http2Error } from "./http2_error.ts";
 import type { Http2Limits } from "./limits.ts";
+import type { Http2Role } from "./role.ts";
 
 /** Identifiers of SETTINGS parameters (RFC 9113 §6.5.2). */
 export const SettingId = {
@@ -49,7 +50,7 @@ export function initialPeerSettings(): PeerSettings {
 /** What we announce, from our limits. */
 export function announcedSettings(
   limits: Http2Limits,
-  role: "client" | "server",
+  role: Http2Role,
 ): readonly (readonly [number, number])[] {
   return [
     [SettingId.HEADER_TABLE_SIZE, limits.headerTableBytes],
@@ -64,7 +65,7 @@ export function announcedSettings(
 }
 
 /** Applies a SETTINGS payload to `settings`, in order (§6.5.3). Throws a connection error for a value out of range. */
-export function applySettings(settings: PeerSettings, payload: Uint8Array, from: "client" | "server"): void {
+export function applySettings(settings: PeerSettings, payload: Uint8Array, from: Http2Role): void {
   if (payload.length % 6 !== 0) {
     throw new Http2Error(
       ErrorCode.FRAME_SIZE_ERROR,
@@ -81,7 +82,7 @@ function applySetting(
   settings: PeerSettings,
   identifier: number,
   value: number,
-  from: "client" | "server",
+  from: Http2Role,
 ): void {
   switch (identifier) {
     case SettingId.HEADER_TABLE_SIZE:

@@ -1,24 +1,32 @@
+import type { Http2Role } from "./role.ts";
 import type { Stream } from "./stream.ts";
 
-/** How a stream that is in no table any more came to its end. */
-export type HowClosed = "ended" | "by us" | "by peer";
+/** How a stream that is in no table any more came to its end; one that was skipped never began. */
+export type HowClosed = "ended" | "by us" | "by peer" | "skipped";
 
 /** Resets that are remembered: frames may still come for them. Older ones count as ended. */
 const MAX_REMEMBERED_RESETS = 1_024;
+/** Gaps that are remembered in the peer's numbers. Streams of older ones count as ended. */
+const MAX_REMEMBERED_GAPS = 64;
 const MAX_STREAM_ID = 0x7fff_ffff;
+
+/** The first stream of each side (RFC 9113 §5.1.1). */
+const FIRST_ID: Readonly<Record<Http2Role, number>> = { client: 1, server: 2 };
 
 /** The open streams of a connection, and what is known of the others by their number (RFC 9113 §5.1.1). */
 export class StreamTable {
   readonly #open = new Map<number, Stream>();
   readonly #resets = new Map<number, "by us" | "by peer">();
-  readonly #role: "client" | "server";
+  /** Numbers that the peer passed over, each pair inclusive. */
+  readonly #gaps: (readonly [from: number, to: number])[] = [];
+  readonly #role: Http2Role;
   #lastPeerId = 0;
   #nextLocalId: number;
 
   /** Clients open odd numbers, servers even ones. */
-  constructor(role: "client" | "server") {
+  constructor(role: Http2Role) {
     this.#role = role;
-    this.#nextLocalId = role === "client" ? 1 : 2;
+    this.#nextLocalId = FIRST_ID[role];
   }
 
   /** How many streams are open or half-closed. */
@@ -50,6 +58,13 @@ export class StreamTable {
 
   /** The peer opened this stream: all lower ones that it skipped are closed. */
   notePeerId(id: number): void {
+    const next = this.#lastPeerId === 0
+      ? FIRST_ID[this.#role === "server" ? "client" : "server"]
+      : this.#lastPeerId + 2;
+    if (id > next) {
+      this.#gaps.push([next, id - 2]);
+      if (this.#gaps.length > MAX_REMEMBERED_GAPS) this.#gaps.shift();
+    }
     this.#lastPeerId = id;
   }
 
@@ -93,7 +108,10 @@ export class StreamTable {
 
   /** How the closed stream of this number ended. */
   howClosed(id: number): HowClosed {
-    return this.#resets.get(id) ?? "ended";
+    const reset = this.#resets.get(id);
+    if (reset !== undefined) return reset;
+    const skipped = this.isPeerId(id) && this.#gaps.some(([from, to]) => id >= from && id <= to);
+    return skipped ? "skipped" : "ended";
   }
 
   /** Whether a stream of this number is the peer's: odd from a client, even from a server. */

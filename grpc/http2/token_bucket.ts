@@ -12,16 +12,21 @@ export class TokenBucket {
     this.#tokens = limit.burst;
   }
 
-  /** Takes one token at `nowMs` (monotonic milliseconds); false when none is left. */
-  take(nowMs: number): boolean {
-    if (this.#tokens < 1) {
+  /** Takes `count` tokens at `nowMs` (monotonic milliseconds); false, and none taken, when fewer are left. */
+  take(nowMs: number, count = 1): boolean {
+    if (this.#tokens < count) {
       const elapsedMs = nowMs - (this.#refilledAtMs ?? nowMs);
       this.#tokens = Math.min(this.#limit.burst, this.#tokens + (elapsedMs / 1000) * this.#limit.perSecond);
       this.#refilledAtMs = nowMs;
-      if (this.#tokens < 1) return false;
+      if (this.#tokens < count) return false;
     }
     this.#refilledAtMs ??= nowMs;
-    this.#tokens -= 1;
+    this.#tokens -= count;
     return true;
+  }
+
+  /** Gives tokens back; what would go over the burst is lost. */
+  give(count: number): void {
+    this.#tokens = Math.min(this.#limit.burst, this.#tokens + count);
   }
 }

@@ -1,7 +1,11 @@
+import type { PeerIdentity } from "./peer_identity.ts";
+
 /** One open connection as a pair of byte streams. */
 export interface ByteStream {
   /** What the other end is called, for logs: "tcp:127.0.0.1:40000", "unix:", "memory". */
   readonly peer: string;
+  /** Who that is by a certificate that was checked; undefined where none was asked for. */
+  readonly identity?: PeerIdentity | undefined;
   /** The next bytes, or null when the other end has finished or the stream is closed. The bytes are never overwritten. Throws when the connection broke. */
   read(): Promise<Uint8Array | null>;
   /** Writes all bytes and settles when the transport took them. They must not change before that. Throws when the connection broke. */

@@ -1,4 +1,5 @@
 import type { ByteStream, Connect, Listener } from "./byte_stream.ts";
+import { PlainClientStream } from "./plain_client_stream.ts";
 import { DenoByteStream, DenoListenerAdapter } from "./deno_conn.ts";
 
 /** A host and a port of TCP. */
@@ -17,11 +18,9 @@ export function listenTcp(address: TcpAddress): Listener {
 }
 
 /** Connects to a TCP address. */
-export function connectTcp(address: TcpAddress): Connect {
+export function connectTcp({ hostname, port }: TcpAddress): Connect {
   return async (signal) =>
-    openTcp(
-      await Deno.connect({ hostname: address.hostname, port: address.port, ...(signal && { signal }) }),
-    );
+    new PlainClientStream(openTcp(await Deno.connect({ hostname, port, ...(signal && { signal }) })));
 }
 
 /** "host:port", with brackets around IPv6. */

@@ -148,28 +148,30 @@ const garbage = new Promise((resolve, reject) => {
   );
 });
 await fails(grpc.status.INVALID_ARGUMENT, /request/, garbage);
-const gzip = new grpc.Metadata();
-await fails(grpc.status.UNIMPLEMENTED, /gzip/, unaryCompressed(gzip));
-
-function unaryCompressed(metadata: grpc.Metadata): Promise<unknown> {
-  const compressing = new grpc.Client(process.argv[2] ?? "", grpc.credentials.createInsecure(), {
-    "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip,
-  });
-  const { path, serialize, deserialize } = codecs(MsgbusService.method.health);
-  return new Promise((resolve, reject) => {
-    compressing.makeUnaryRequest(path, serialize, deserialize, {}, metadata, (error, response) => {
-      compressing.close();
-      if (error === null) resolve(response);
-      else reject(error);
-    });
-  });
-}
-
 const large = Buffer.alloc(4_100_000, 7);
 await unary("publish", { topic: `${topic} large`, payload: large });
 for await (const response of stream("fetch", { topic: `${topic} large` }) as AsyncIterable<Json>) {
   assert.deepEqual(Buffer.from((response["message"] as Json)["payload"] as Uint8Array), large);
 }
+
+/** Publishes with a client that compresses all it sends, and gets the answer in the same encoding. */
+function publishCompressed(encoding: grpc.compressionAlgorithms): Promise<Json> {
+  const compressing = new grpc.Client(process.argv[2] ?? "", grpc.credentials.createInsecure(), {
+    "grpc.default_compression_algorithm": encoding,
+  });
+  const { path, serialize, deserialize } = codecs(MsgbusService.method.publish);
+  const request = { topic: `${topic} compressed`, payload: large };
+  return new Promise((resolve, reject) => {
+    compressing.makeUnaryRequest(path, serialize, deserialize, request, (error, response) => {
+      compressing.close();
+      if (error === null) resolve(response as Json);
+      else reject(error);
+    });
+  });
+}
+const compressed = (await publishCompressed(grpc.compressionAlgorithms.gzip))["message"] as Json;
+assert.deepEqual(Buffer.from(compressed["payload"] as Uint8Array), large);
+await fails(grpc.status.UNIMPLEMENTED, /deflate/, publishCompressed(grpc.compressionAlgorithms.deflate));
 
 assert.equal((await unary("deleteRange", { topic, fromHeadId: 1n, toHeadId: 2n }))["deletedCount"], 2n);
 const deleted: boolean[] = [];

@@ -75,7 +75,7 @@ export class FrameDecoder {
   }
 
   #checkedLength(bytes: Uint8Array, at: number): number {
-    const length = (octet(bytes, at) << 16) | (octet(bytes, at + 1) << 8) | octet(bytes, at + 2);
+    const length = readUint24(bytes, at);
     if (length > this.#maxFrameBytes) {
       // RFC 9113 §4.2 allows a stream error for some types; a peer that ignores our setting gets the connection's.
       throw new Http2Error(
@@ -102,6 +102,14 @@ function octet(bytes: Uint8Array, at: number): number {
 
 /** 31 bits, big endian; the reserved first bit is ignored (RFC 9113 §4.1). The caller has checked the length. */
 export function readUint31(bytes: Uint8Array, at: number): number {
-  return ((octet(bytes, at) & 0x7f) << 24) | (octet(bytes, at + 1) << 16) | (octet(bytes, at + 2) << 8) |
-    octet(bytes, at + 3);
+  return ((octet(bytes, at) & 0x7f) << 24) | readUint24(bytes, at + 1);
+}
+
+/** 32 bits, big endian. The caller has checked the length. */
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return octet(bytes, at) * 0x1000000 + readUint24(bytes, at + 1);
+}
+
+function readUint24(bytes: Uint8Array, at: number): number {
+  return (octet(bytes, at) << 16) | (octet(bytes, at + 1) << 8) | octet(bytes, at + 2);
 }

@@ -134,7 +134,11 @@ function checkBlocks(
   assert.equal(hexes.length, expected.length);
   expected.forEach(({ headers, table, tableBytes }, position) => {
     const decoded = decoder.decode(octets(hexes[position] ?? ""));
-    assert.deepEqual(decoded, { fields: fieldsOf(headers), tooLarge: false });
+    assert.deepEqual(decoded, {
+      fields: fieldsOf(headers),
+      tooLarge: false,
+      listBytes: fieldsOf(headers).reduce((sum, field) => sum + fieldBytes(field), 0),
+    });
     const entries = tableOf(decoder);
     assert.deepEqual(entries, fieldsOf(table));
     assert.equal(entries.reduce((sum, entry) => sum + fieldBytes(entry), 0), tableBytes);
@@ -143,7 +147,11 @@ function checkBlocks(
 
 function checkLiteral(hex: string, field: HeaderField, table: readonly HeaderField[]) {
   const decoder = newDecoder(4096);
-  assert.deepEqual(decoder.decode(octets(hex)), { fields: [field], tooLarge: false });
+  assert.deepEqual(decoder.decode(octets(hex)), {
+    fields: [field],
+    tooLarge: false,
+    listBytes: fieldBytes(field),
+  });
   assert.deepEqual(tableOf(decoder), table);
 }
 

@@ -3,6 +3,7 @@ import { DynamicTable } from "./dynamic_table.ts";
 import { HpackError } from "./error.ts";
 import { fieldBytes, type HeaderField } from "./header_field.ts";
 import { readInteger } from "./integer.ts";
+import { DEFAULT_TABLE_BYTES } from "./limits.ts";
 import {
   INDEXED,
   LITERAL_INDEXED,
@@ -16,10 +17,9 @@ import { readString } from "./string_literal.ts";
 /** The limits that a decoder keeps. */
 export interface HpackDecoderOptions {
   /**
-   * Octets of the dynamic table: what SETTINGS_HEADER_TABLE_SIZE announces, DEFAULT_TABLE_BYTES (4096) where
-   * it is not announced. The oldest entries are evicted at the limit; a size update above it is a decoding
-   * error. Announce no less than 4096: until the peer has acknowledged a lower value it may still count with
-   * 4096.
+   * Octets of the dynamic table at most: what SETTINGS_HEADER_TABLE_SIZE announces, DEFAULT_TABLE_BYTES (4096)
+   * where it is not announced or less and not acknowledged yet (see setMaxTableBytes). The oldest entries are
+   * evicted at the limit; a size update above it is a decoding error.
    */
   readonly maxTableBytes: number;
   /**
@@ -39,6 +39,19 @@ export interface DecodedHeaders {
    * and the connection can go on, but `fields` ends before the first field that did not fit.
    */
   readonly tooLarge: boolean;
+  /** Octets of all fields of the block, kept or not, as maxListBytes counts them. */
+  readonly listBytes: number;
+}
+
+/** Blocks that are remembered: a client that makes the same call again and again sends the same octets each time. */
+const REMEMBERED_BLOCKS = 4;
+const REMEMBERED_BLOCK_BYTES = 256;
+
+/** A block that changed nothing in the table, and what it means while the table stays as it was. */
+interface RememberedBlock {
+  readonly octets: Uint8Array;
+  readonly changes: number;
+  readonly headers: DecodedHeaders;
 }
 
 /**
@@ -50,19 +63,54 @@ export interface DecodedHeaders {
 export class HpackDecoder {
   readonly #options: HpackDecoderOptions;
   readonly #table: DynamicTable;
+  #maxTableBytes: number;
+  /** The limit was lowered below the size in use: the next block has to begin with a size update. */
+  #sizeUpdateDue = false;
+  readonly #remembered: RememberedBlock[] = [];
+  #oldest = 0;
 
-  /** Starts with the empty table of a new connection, at its full size of `maxTableBytes`. */
+  /** Starts with the empty table of a new connection, of 4096 octets or less; the peer raises it by a size update. */
   constructor(options: HpackDecoderOptions) {
     this.#options = options;
-    this.#table = new DynamicTable(options.maxTableBytes);
+    this.#maxTableBytes = options.maxTableBytes;
+    this.#table = new DynamicTable(Math.min(options.maxTableBytes, DEFAULT_TABLE_BYTES));
   }
 
   /**
-   * Decodes one header block.
+   * Sets the limit of the dynamic table, in octets: to be called when the peer has acknowledged it. Where that is
+   * less than the size in use, the next block must begin with a size update (RFC 7541 §4.2, RFC 9113 §4.3.1).
+   */
+  setMaxTableBytes(maxTableBytes: number): void {
+    this.#maxTableBytes = maxTableBytes;
+    this.#sizeUpdateDue = this.#table.maxBytes > maxTableBytes;
+  }
+
+  /**
+   * Decodes one header block. The same octets as a short while before give the same object, which must not be changed.
    *
    * @throws {HpackError} the block breaks a rule of RFC 7541; the decoder must not be used again
    */
   decode(block: Uint8Array): DecodedHeaders {
+    const known = this.#recall(block);
+    if (known !== undefined) return known;
+    const { changes } = this.#table;
+    const headers = this.#read(block);
+    if (changes === this.#table.changes && block.length <= REMEMBERED_BLOCK_BYTES) {
+      this.#remembered[this.#oldest] = { octets: block.slice(), changes, headers };
+      this.#oldest = (this.#oldest + 1) % REMEMBERED_BLOCKS;
+    }
+    return headers;
+  }
+
+  #recall(block: Uint8Array): DecodedHeaders | undefined {
+    if (this.#sizeUpdateDue) return undefined;
+    for (const { octets, changes, headers } of this.#remembered) {
+      if (changes === this.#table.changes && equal(octets, block)) return headers;
+    }
+    return undefined;
+  }
+
+  #read(block: Uint8Array): DecodedHeaders {
     const { maxListBytes, maxFields } = this.#options;
     const reader = new BlockReader(block);
     const fields: HeaderField[] = [];
@@ -77,22 +125,28 @@ export class HpackDecoder {
       if (listBytes > maxListBytes || fields.length >= maxFields) tooLarge = true;
       else fields.push(field);
     }
-    return { fields, tooLarge };
+    return { fields, tooLarge, listBytes };
   }
 
   /** Size updates stand only at the start of a block (RFC 7541 §4.2). */
   #readSizeUpdates(reader: BlockReader): void {
     for (;;) {
       const first = reader.peek();
-      if (first === undefined || first < SIZE_UPDATE.pattern || first >= LITERAL_INDEXED.pattern) return;
+      if (first === undefined || first < SIZE_UPDATE.pattern || first >= LITERAL_INDEXED.pattern) break;
       reader.offset += 1;
       const size = readInteger(reader, first, SIZE_UPDATE.prefixBits);
-      if (size > this.#options.maxTableBytes) {
+      if (size > this.#maxTableBytes) {
         throw new HpackError(
-          `Cannot resize dynamic table to ${size} octets: limit announced is ${this.#options.maxTableBytes}`,
+          `Cannot resize dynamic table to ${size} octets: limit announced is ${this.#maxTableBytes}`,
         );
       }
       this.#table.resize(size);
+      this.#sizeUpdateDue = false;
+    }
+    if (this.#sizeUpdateDue) {
+      throw new HpackError(
+        `Cannot decode header block: the table was limited to ${this.#maxTableBytes} octets, but no size update came`,
+      );
     }
   }
 
@@ -134,4 +188,10 @@ export class HpackDecoder {
     }
     return field;
   }
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

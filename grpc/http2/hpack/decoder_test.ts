@@ -20,7 +20,7 @@ function assertRefused(octets: readonly number[], decoder = newDecoder()): void 
 }
 
 Deno.test("HpackDecoder.decode gives no fields for an empty block", () => {
-  assert.deepEqual(newDecoder().decode(new Uint8Array()), { fields: [], tooLarge: false });
+  assert.deepEqual(newDecoder().decode(new Uint8Array()), { fields: [], tooLarge: false, listBytes: 0 });
 });
 
 Deno.test("HpackDecoder.decode gives the stored object for an indexed field", () => {
@@ -60,6 +60,43 @@ Deno.test("HpackDecoder.decode refuses a size update above the limit (RFC 7541 �
   const decoder = newDecoder({ maxTableBytes: 100 });
   decoder.decode(Uint8Array.of(0x20));
   decoder.decode(Uint8Array.of(0x3f, 0x45));
+});
+
+Deno.test("HpackDecoder keeps 4096 octets until a size update says more, whatever was announced (RFC 7541 §4.2)", () => {
+  // 41 entries of 100 octets: one more than 4096 holds.
+  const insert = [0x40, 0x01, 0x61, 67, ...new Array<number>(67).fill(0x62)];
+  const blockOf = (...before: number[]) =>
+    Uint8Array.from([...before, ...new Array<number[]>(41).fill(insert).flat()]);
+  const oldest = Uint8Array.of(0x80 | (61 + 41));
+  const small = newDecoder({ maxTableBytes: 8192 });
+  small.decode(blockOf());
+  assertRefused([...oldest], small);
+  const raised = newDecoder({ maxTableBytes: 8192 });
+  // A size update to 8192 = 31 + 8161.
+  raised.decode(blockOf(0x3f, 0xe1, 0x3f));
+  assert.equal(raised.decode(oldest).fields.length, 1);
+});
+
+Deno.test("HpackDecoder.setMaxTableBytes asks for a size update where it lowers the size in use (RFC 7541 §4.2)", () => {
+  const lowered = () => {
+    const decoder = newDecoder();
+    decoder.decode(Uint8Array.from(INSERT_A));
+    decoder.setMaxTableBytes(100);
+    return decoder;
+  };
+  assertRefused([0x82], lowered());
+  // To 101, above the limit, and to 100.
+  assertRefused([0x3f, 0x46], lowered());
+  const decoder = lowered();
+  assert.deepEqual(decoder.decode(Uint8Array.of(0x3f, 0x45, 0xbe)).fields, [FIELD_A]);
+  assert.deepEqual(decoder.decode(Uint8Array.of(0xbe)).fields, [FIELD_A], "once is enough");
+});
+
+Deno.test("HpackDecoder.setMaxTableBytes asks for nothing where the size in use is not above it", () => {
+  const decoder = newDecoder();
+  decoder.decode(Uint8Array.of(0x3f, 0x45));
+  decoder.setMaxTableBytes(100);
+  decoder.decode(Uint8Array.from(INSERT_A));
 });
 
 Deno.test("HpackDecoder.decode refuses a size update after a field (RFC 7541 §4.2)", () => {
@@ -109,9 +146,14 @@ Deno.test("HpackDecoder.decode keeps fields up to exactly maxListBytes", () => {
   assert.deepEqual(decoder.decode(Uint8Array.of(0xbe, 0xbe)), {
     fields: [FIELD_A, FIELD_A],
     tooLarge: false,
+    listBytes: 68,
   });
   // Nothing is kept after the first field that does not fit, even if it would.
-  assert.deepEqual(decoder.decode(Uint8Array.of(0xbe, 0x8f, 0xbe)), { fields: [FIELD_A], tooLarge: true });
+  assert.deepEqual(decoder.decode(Uint8Array.of(0xbe, 0x8f, 0xbe)), {
+    fields: [FIELD_A],
+    tooLarge: true,
+    listBytes: 34 + 46 + 34,
+  });
 });
 
 Deno.test("HpackDecoder.decode keeps at most maxFields", () => {
@@ -125,7 +167,11 @@ Deno.test("HpackDecoder.decode keeps at most maxFields", () => {
 Deno.test("HpackDecoder.decode goes on past the limits, so that the table stays in step", () => {
   const decoder = newDecoder({ maxFields: 1 });
   assert.equal(decoder.decode(Uint8Array.of(0x82, ...INSERT_A)).tooLarge, true);
-  assert.deepEqual(decoder.decode(Uint8Array.of(0xbe)), { fields: [FIELD_A], tooLarge: false });
+  assert.deepEqual(decoder.decode(Uint8Array.of(0xbe)), {
+    fields: [FIELD_A],
+    tooLarge: false,
+    listBytes: 34,
+  });
   assertRefused([0x82, 0x84, 0x80], decoder);
 });
 
@@ -159,4 +205,29 @@ Deno.test("HpackDecoder.decode of random octets ends with fields inside the limi
     }),
     { numRuns: 1000 },
   );
+});
+
+Deno.test("HpackDecoder.decode gives the same object for the same octets while the table stays as it was", () => {
+  const decoder = new HpackDecoder({ maxTableBytes: 4_096, maxListBytes: 1_000, maxFields: 10 });
+  const insert = (value: string) =>
+    Uint8Array.of(0x40, 1, 0x78, value.length, ...new TextEncoder().encode(value));
+  const newest = Uint8Array.of(0xbe); // index 62, the newest entry
+  decoder.decode(insert("a"));
+  const first = decoder.decode(newest);
+  assert.deepEqual(first.fields, [{ name: "x", value: "a" }]);
+  assert.equal(decoder.decode(newest), first);
+  decoder.decode(insert("b"));
+  assert.deepEqual(decoder.decode(newest).fields, [{ name: "x", value: "b" }]);
+  // The same octets evict and insert once more: they are decoded each time.
+  decoder.decode(insert("b"));
+  decoder.decode(insert("b"));
+  assert.deepEqual(decoder.decode(Uint8Array.of(0xc1)).fields, [{ name: "x", value: "a" }]);
+  decoder.decode(Uint8Array.of(0x20)); // a size update to 0 empties the table
+  assert.throws(() => decoder.decode(newest), HpackError);
+});
+
+Deno.test("HpackDecoder.decode does not remember what was over its limits as anything else", () => {
+  const decoder = new HpackDecoder({ maxTableBytes: 4_096, maxListBytes: 1_000, maxFields: 1 });
+  const two = Uint8Array.of(0x82, 0x84);
+  for (let i = 0; i < 2; i++) assert.equal(decoder.decode(two).tooLarge, true);
 });

@@ -16,6 +16,7 @@ export class DynamicTable {
   #maxBytes: number;
   #bytes = 0;
   #inserted = 0;
+  #changes = 0;
   #length = 0;
   /** Entry with sequence number n is in slot n mod the slots, which are a power of two. */
   #slots: (HeaderField | undefined)[] = new Array(INITIAL_SLOTS).fill(undefined);
@@ -50,6 +51,11 @@ export class DynamicTable {
     return this.#inserted;
   }
 
+  /** Counts insertions and changes of the size: while it stays, every index means the same. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** The entry at `position`, where 0 is the newest; undefined where there is none. */
   get(position: number): HeaderField | undefined {
     if (position < 0 || position >= this.#length) return undefined;
@@ -63,6 +69,7 @@ export class DynamicTable {
    * @returns whether the entry was added
    */
   insert(field: HeaderField): boolean {
+    this.#changes += 1;
     const size = fieldBytes(field);
     this.#evictDownTo(this.#maxBytes - size);
     if (size > this.#maxBytes) return false;
@@ -76,6 +83,7 @@ export class DynamicTable {
 
   /** Sets the size limit in octets and evicts the oldest entries until it holds (RFC 7541 §4.3). */
   resize(maxBytes: number): void {
+    this.#changes += 1;
     this.#maxBytes = maxBytes;
     this.#evictDownTo(maxBytes);
   }

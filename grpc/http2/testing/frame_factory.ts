@@ -7,6 +7,11 @@ import { CLIENT_PREFACE } from "../preface.ts";
 export class FrameFactory {
   readonly #hpack = new HpackEncoder({ maxTableBytes: 4_096 });
 
+  /** Bounds the table of {@linkcode block}, which then says so. */
+  tableBytes(maxTableBytes: number): void {
+    this.#hpack.setMaxTableBytes(maxTableBytes);
+  }
+
   /** What a client sends first: the preface and SETTINGS. */
   hello(settings: readonly (readonly [number, number])[] = []): Uint8Array {
     return concat(CLIENT_PREFACE, this.settings(settings));
@@ -38,7 +43,7 @@ export class FrameFactory {
   /** HEADERS of a request or a response, whole. */
   headers(
     streamId: number,
-    fields: Readonly<Record<string, string>>,
+    fields: Readonly<Record<string, string>> | readonly HeaderField[],
     { endStream = false, endHeaders = true }: { endStream?: boolean; endHeaders?: boolean } = {},
   ): Uint8Array {
     const flags = (endStream ? Flag.END_STREAM : 0) | (endHeaders ? Flag.END_HEADERS : 0);
@@ -60,6 +65,11 @@ export class FrameFactory {
     );
   }
 
+  /** The acknowledgement of SETTINGS. */
+  settingsAck(): Uint8Array {
+    return this.frame(FrameType.SETTINGS, Flag.ACK, 0);
+  }
+
   /** WINDOW_UPDATE. */
   windowUpdate(streamId: number, increment: number): Uint8Array {
     return this.frame(FrameType.WINDOW_UPDATE, 0, streamId, uint32(increment));
@@ -68,6 +78,11 @@ export class FrameFactory {
   /** RST_STREAM. */
   rstStream(streamId: number, code: number): Uint8Array {
     return this.frame(FrameType.RST_STREAM, 0, streamId, uint32(code));
+  }
+
+  /** PRIORITY, which makes a stream depend on another. */
+  priority(streamId: number, dependsOn = 0): Uint8Array {
+    return this.frame(FrameType.PRIORITY, 0, streamId, [...uint32(dependsOn), 15]);
   }
 
   /** PING. */
@@ -88,6 +103,12 @@ export const REQUEST: Readonly<Record<string, string>> = {
   ":path": "/test.Service/Method",
   ":authority": "localhost",
   "te": "trailers",
+  "content-type": "application/grpc",
+};
+
+/** The headers of an answer as gRPC sends it. */
+export const ANSWER: Readonly<Record<string, string>> = {
+  ":status": "200",
   "content-type": "application/grpc",
 };
 

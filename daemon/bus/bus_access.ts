@@ -1,0 +1,21 @@
+import type { Bus } from "./bus.ts";
+
+/** What callers do with a bus. The bus itself is one of these: it asks nobody who they are. */
+export interface BusAccess extends
+  Pick<
+    Bus,
+    | "publish"
+    | "head"
+    | "heads"
+    | "fetch"
+    | "subscribe"
+    | "deleteRange"
+    | "enqueueFifo"
+    | "peekFifo"
+    | "ackFifo"
+    | "rejectFifo"
+    | "peerSyncStates"
+  > {
+  /** Aborted, with the error to end its streams with, when the caller's rights were changed. Never where absent. */
+  readonly revoked?: AbortSignal;
+}

@@ -1,0 +1,118 @@
+import type { ByteStream, Connect } from "./byte_stream.ts";
+import { showsExpiredCertificate } from "./expired_server.ts";
+import { readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
+import { NodeByteStream } from "./node_socket.ts";
+import { formatTcpAddress, type TcpAddress } from "./tcp.ts";
+import { TlsConnectError } from "./tls_connect_error.ts";
+import { isAgreed, type TlsProtocol } from "./tls_protocol.ts";
+
+/** Whom a client trusts, and what it shows, as PEM texts. */
+export interface TlsClientOptions {
+  /** The authorities that may vouch for the server, in place of those that the runtime knows. */
+  readonly ca?: string;
+  /** The client's own certificate, followed by those between it and its authority; with `key`. */
+  readonly cert?: string;
+  /** That certificate's private key, not encrypted. */
+  readonly key?: string;
+  /** The name or IP address that the server's certificate must carry; the address's host where absent. */
+  readonly serverName?: string;
+}
+
+/**
+ * Connects to a TCP address with TLS and HTTP/2 (ALPN "h2"), on Deno, Node and Bun; with the protocol "http/1.1" for
+ * `connectWebSocket`. A connection is opened when the
+ * server's certificate was found to be valid, of a trusted authority, and for the right name. Throws TlsConnectError,
+ * whose message says what was wrong, and TlsCredentialsError for unusable options.
+ */
+export function connectTls(
+  address: TcpAddress,
+  options: TlsClientOptions = {},
+  protocol: TlsProtocol = "h2",
+): Connect {
+  let checked: Promise<void> | undefined;
+  return async (signal) => {
+    await (checked ??= checkCredentials(options));
+    return await shakeHands(address, options, protocol, signal);
+  };
+}
+
+/** Some runtimes take an unusable text as none at all. */
+async function checkCredentials({ ca, cert, key }: TlsClientOptions): Promise<void> {
+  if (ca !== undefined) await readCertificates("ca", ca);
+  if (cert === undefined && key === undefined) return;
+  if (cert === undefined) throw new TlsCredentialsError("cert", "it is missing beside the key");
+  if (key === undefined) throw new TlsCredentialsError("key", "it is missing beside the certificate");
+  const [leaf] = await readCertificates("cert", cert);
+  await requireKeyOf(leaf, key);
+}
+
+async function shakeHands(
+  address: TcpAddress,
+  { ca, cert, key, serverName }: TlsClientOptions,
+  protocol: TlsProtocol,
+  signal: AbortSignal | undefined,
+): Promise<ByteStream> {
+  const [{ checkServerIdentity, connect }, { isIP }] = await Promise.all([
+    import("node:tls"),
+    import("node:net"),
+  ]);
+  const peer = `tls:${formatTcpAddress(address)}`;
+  const name = serverName ?? address.hostname;
+  // An IP address is no name to ask a server for (RFC 6066, 3).
+  const servername = isIP(name) === 0 ? name : undefined;
+  return await new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const socket = connect({
+      host: address.hostname,
+      port: address.port,
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+      ...(servername !== undefined && { servername }),
+      checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+      ALPNProtocols: [protocol],
+      minVersion: "TLSv1.2",
+      // Whatever the environment says.
+      rejectUnauthorized: true,
+    });
+    const abort = () => {
+      socket.destroy();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    socket.on("error", (error) => {
+      signal?.removeEventListener("abort", abort);
+      const connectError = TlsConnectError.from(error, name, protocol);
+      if (connectError.code !== "untrusted" || !("Deno" in globalThis)) return reject(connectError);
+      const expired = new TlsConnectError("expired", undefined, { cause: error });
+      void showsExpiredCertificate(address, servername, protocol).then((isExpired) =>
+        reject(isExpired ? expired : connectError)
+      );
+    });
+    socket.on("secureConnect", () => {
+      signal?.removeEventListener("abort", abort);
+      if (!isAgreed(protocol, socket.alpnProtocol)) {
+        socket.destroy();
+        return reject(new TlsConnectError(protocol === "h2" ? "no_http2" : "no_http1"));
+      }
+      socket.setNoDelay(true);
+      // With TLS 1.3 a server judges our certificate after the handshake is done for us.
+      const ended = cert === undefined ? "client_certificate_required" : "client_certificate_refused";
+      resolve(
+        new NodeByteStream(socket, peer, {
+          explain: (error, silent) =>
+            silent && isEnd(error)
+              ? new TlsConnectError(ended, "so it seems, it ended the connection without a word", {
+                cause: error,
+              })
+              : error && TlsConnectError.from(error, name, protocol),
+        }),
+      );
+    });
+  });
+}
+
+/** Whether the other end just went away; what it said last may be lost with a reset. */
+function isEnd(error: (Error & { readonly code?: string }) | undefined): boolean {
+  return error === undefined || error.code === "EPIPE" || error.code === "ECONNRESET";
+}

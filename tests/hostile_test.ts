@@ -1,0 +1,95 @@
+/**
+ * Peers that attack a real daemon, each by the number of the published table, while an honest client goes on. That the
+ * rates are rates, and when a paused reader is closed, is shown by the clock in grpc/http2/connection_test.ts and
+ * grpc/server_session_test.ts; how long the honest client waits is a row of `deno task bench hostile`.
+ */
+import assert from "node:assert/strict";
+import { connect } from "@msgbus/sdk";
+import { residentBytes } from "../bench/resident.ts";
+import { ErrorCode } from "../grpc/http2/error_code.ts";
+import { DaemonProcess, TempFolder } from "./daemon_process.ts";
+import { Bystander } from "./hostile/bystander.ts";
+import { flood, FLOODS, STORED_TOPIC } from "./hostile/flood.ts";
+import { SIEGES } from "./hostile/siege.ts";
+
+const MAX_GROWTH_BYTES = 30e6;
+/** Far more than any publish takes on a machine that is busy with other tests, far less than for ever. */
+const MAX_STALL_MS = 5_000;
+const MAX_LOG_BYTES = 10_000;
+const STORED_MESSAGES = 1_000;
+
+async function store(address: string): Promise<void> {
+  await using client = connect(address);
+  const payload = new Uint8Array(1_000);
+  for (let stored = 0; stored < STORED_MESSAGES; stored += 100) {
+    await Promise.all(Array.from({ length: 100 }, () => client.publish(STORED_TOPIC, payload)));
+  }
+}
+
+/** Holds a siege until a client that comes new was served. */
+async function hold(address: string, name: string): Promise<void> {
+  const attackers = await SIEGES[name]?.(address) ?? [];
+  try {
+    await using newcomer = connect(address);
+    await newcomer.publish("newcomer", "hello");
+    const from = newcomer.subscribe("newcomer");
+    assert.equal((await from.next()).value?.text(), "hello");
+  } finally {
+    for (const attacker of attackers) attacker.close();
+  }
+}
+
+/** The most that the daemon grows while something is done to it. */
+async function growth(pid: number, work: () => Promise<void>): Promise<number> {
+  const before = residentBytes(pid);
+  let most = before;
+  const watch = setInterval(() => most = Math.max(most, residentBytes(pid)), 20);
+  try {
+    await work();
+  } finally {
+    clearInterval(watch);
+  }
+  return Math.max(most, residentBytes(pid)) - before;
+}
+
+Deno.test("hostile peers are closed for calm, and cost the daemon and its other clients next to nothing", async (t) => {
+  await using folder = await TempFolder.make();
+  await using daemon = await DaemonProcess.start(["--data", `${folder.path}/hostile.sqlite`]);
+  const { address, pid } = daemon;
+  await store(address);
+  await using bystander = Bystander.start(address);
+  // The heap of a runtime that has just started grows to its working size in any case.
+  for (const attack of Object.values(FLOODS)) await flood(address, attack);
+  for (const name of Object.keys(SIEGES)) await hold(address, name);
+
+  for (const [name, attack] of Object.entries(FLOODS)) {
+    await t.step(name, async () => {
+      const grown = await growth(pid, async () => {
+        const { ends } = await flood(address, attack);
+        // Whoever does not read may miss what it was told last.
+        if (attack.reads === false) ends.delete("closed");
+        else assert.ok(ends.has(ErrorCode.ENHANCE_YOUR_CALM));
+        ends.delete(ErrorCode.ENHANCE_YOUR_CALM);
+        assert.deepEqual([...ends], []);
+      });
+      assert.ok(grown <= MAX_GROWTH_BYTES, `the daemon grew by ${grown} bytes`);
+    });
+  }
+  for (const name of Object.keys(SIEGES)) {
+    await t.step(name, async () => {
+      const grown = await growth(pid, () => hold(address, name));
+      assert.ok(grown <= MAX_GROWTH_BYTES, `the daemon grew by ${grown} bytes`);
+    });
+  }
+  await t.step("the honest client lost nothing and never waited long", async () => {
+    const { published, followed } = await bystander.finish();
+    assert.ok(published > 0);
+    assert.equal(followed, published);
+    const longest = bystander.takeLatencies().at(-1) ?? Infinity;
+    assert.ok(longest < MAX_STALL_MS, `a publish took ${longest} ms`);
+  });
+  await t.step("the log says next to nothing", () => {
+    assert.ok(daemon.log.length < MAX_LOG_BYTES, `the log has ${daemon.log.length} bytes`);
+  });
+  assert.equal(await daemon.stop(), 0);
+});
