@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { type NewFifoMessage, type NewMessage, type NodeName, type Store, StoreError } from "./store.ts";
+import {
+  type NewFifoMessage,
+  type NewMessage,
+  type NodeName,
+  type ReadLimits,
+  type Store,
+  type StoredMessage,
+  StoreError,
+  type StoreErrorCode,
+} from "./store.ts";
 
 /** How the contract suite gets at one kind of store. */
 export interface StoreUnderTest {
@@ -12,8 +21,8 @@ export interface StoreUnderTest {
 export const NODE_A: NodeName = { tenantId: "tenant", blName: "line", deviceId: "a" };
 export const NODE_B: NodeName = { tenantId: "tenant", blName: "line", deviceId: "b" };
 
-const NO_BYTES = new Uint8Array();
-const PLENTY = { messages: 100_000, bytes: 1 << 30 };
+export const NO_BYTES: Uint8Array = new Uint8Array();
+export const PLENTY: ReadLimits = { messages: 100_000, bytes: 1 << 30 };
 
 /** A message whose payload and id follow from `text`. */
 export function testMessage(topic: string, text: string, origin: NodeName = NODE_A): NewMessage {
@@ -21,7 +30,8 @@ export function testMessage(topic: string, text: string, origin: NodeName = NODE
   return { topic, origin, id: `id-${text}`, createdAtMs: 1_700_000_000_000, payload, headers: NO_BYTES };
 }
 
-function testFifoMessage(queue: string, id: string): NewFifoMessage {
+/** A message for a queue whose payload follows from `id`. */
+export function testFifoMessage(queue: string, id: string): NewFifoMessage {
   const payload = new TextEncoder().encode(`payload of ${id}`);
   const headers = Uint8Array.of(1, 2, 3);
   return {
@@ -37,8 +47,13 @@ function testFifoMessage(queue: string, id: string): NewFifoMessage {
 }
 
 /** Every message of a log, page by page. */
-async function readAll(store: Store, topic: string, origin = NODE_A, limits = PLENTY) {
-  const all = [];
+export async function readAll(
+  store: Store,
+  topic: string,
+  origin: NodeName = NODE_A,
+  limits: ReadLimits = PLENTY,
+): Promise<StoredMessage[]> {
+  const all: StoredMessage[] = [];
   for (let from = 1;;) {
     const page = await store.read(topic, origin, from, limits);
     if (page.length === 0) return all;
@@ -47,19 +62,29 @@ async function readAll(store: Store, topic: string, origin = NODE_A, limits = PL
   }
 }
 
-async function texts(store: Store, topic: string, origin = NODE_A, limits = PLENTY): Promise<string[]> {
+/** The payloads of a log. */
+export async function texts(
+  store: Store,
+  topic: string,
+  origin: NodeName = NODE_A,
+  limits: ReadLimits = PLENTY,
+): Promise<string[]> {
   return (await readAll(store, topic, origin, limits)).map(({ payload }) =>
     new TextDecoder().decode(payload)
   );
 }
 
-function hasCode(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof StoreError && error.code === code;
+/** Whether an error is a StoreError with this code, and with this text in its message. */
+export function hasCode(code: StoreErrorCode, text = ""): (error: unknown) => boolean {
+  return (error) => error instanceof StoreError && error.code === code && error.message.includes(text);
 }
 
-/** Registers the tests that every store must pass. */
-export function testStoreContract({ name, open }: StoreUnderTest): void {
-  const test = (criterion: string, run: (store: Store) => Promise<void>) =>
+/** Registers a test with a new store. */
+export type ContractTest = (criterion: string, run: (store: Store) => Promise<void>) => void;
+
+/** Tests whose names begin with the kind of store. */
+export function contractTests({ name, open }: StoreUnderTest): ContractTest {
+  return (criterion, run) =>
     Deno.test(`${name} store: ${criterion}`, async () => {
       const store = await open();
       try {
@@ -68,6 +93,11 @@ export function testStoreContract({ name, open }: StoreUnderTest): void {
         await store.close();
       }
     });
+}
+
+/** Registers the tests that every store must pass; those of replication are in `test_replication_contract.ts`. */
+export function testStoreContract(underTest: StoreUnderTest): void {
+  const test = contractTests(underTest);
 
   test("append assigns heads per topic and origin and sequences over all", async (store) => {
     const placed = await store.append([
@@ -307,30 +337,6 @@ export function testStoreContract({ name, open }: StoreUnderTest): void {
     assert.equal(await store.ackFifo("q", "a"), true);
     assert.equal(await store.ackFifo("q", "a"), false);
     assert.deepEqual([(await store.peekFifo("q"))?.id, (await store.peekFifo("q"))?.attempts], ["b", 0]);
-  });
-
-  test("recordPeerSyncState inserts and replaces by peer, topic and origin", async (store) => {
-    const state = {
-      peer: "b",
-      topic: "t",
-      origin: NODE_B,
-      localHead: 1,
-      remoteHead: 2,
-      lastSyncedHead: 3,
-      lastAttemptAtMs: 1_700_000_000_004,
-      lastSuccessAtMs: 1_700_000_000_005,
-      consecutiveFailures: 6,
-      lastError: "größer",
-    };
-    await store.recordPeerSyncState(state);
-    await store.recordPeerSyncState({ ...state, origin: NODE_A });
-    await store.recordPeerSyncState({ ...state, peer: "a" });
-    await store.recordPeerSyncState({ ...state, localHead: 9, lastError: "" });
-    assert.deepEqual(await store.peerSyncStates(), [
-      { ...state, peer: "a" },
-      { ...state, origin: NODE_A },
-      { ...state, localHead: 9, lastError: "" },
-    ]);
   });
 
   test("check settles while the store works", async (store) => {

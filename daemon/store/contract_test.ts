@@ -1,13 +1,17 @@
-import { testStoreContract } from "./contract.ts";
+import { type StoreUnderTest, testStoreContract } from "./contract.ts";
+import { testReplicationContract } from "./test_replication_contract.ts";
 import { MemoryStore } from "./memory/store.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 import { TestFolder } from "./sqlite/test_folder.ts";
 
-testStoreContract({ name: "memory", open: () => Promise.resolve(new MemoryStore()) });
-
 const folder = new TestFolder();
 let files = 0;
-testStoreContract({
-  name: "sqlite",
-  open: () => SqliteStore.open({ path: folder.file(`${files++}.sqlite`) }),
-});
+const stores: readonly StoreUnderTest[] = [
+  { name: "memory", open: () => Promise.resolve(new MemoryStore()) },
+  { name: "sqlite", open: () => SqliteStore.open({ path: folder.file(`${files++}.sqlite`) }) },
+];
+
+for (const store of stores) {
+  testStoreContract(store);
+  testReplicationContract(store);
+}

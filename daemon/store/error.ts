@@ -9,6 +9,7 @@
  * - `broken`: the file could not be read, or not be written: then no write is accepted until it is opened anew
  * - `closed`: the store was closed before the call
  * - `conflict`: the call contradicts what is stored; nothing of it was applied
+ * - `gap`: messages between the head of a log and those of the call are missing; nothing of it was applied
  */
 export type StoreErrorCode =
   | "not_writable"
@@ -19,7 +20,8 @@ export type StoreErrorCode =
   | "full"
   | "broken"
   | "closed"
-  | "conflict";
+  | "conflict"
+  | "gap";
 
 /** The only error a store throws. Its message says what to do where an operator can do something. */
 export class StoreError extends Error {

@@ -7,6 +7,15 @@
 
 export { StoreError, type StoreErrorCode } from "./error.ts";
 export { LogMap } from "./log_map.ts";
+export type {
+  ArchivedLog,
+  DeletedRange,
+  Replicated,
+  ReplicatedBatch,
+  ReplicatedMessage,
+} from "./replication.ts";
+
+import type { ArchivedLog, Replicated, ReplicatedBatch } from "./replication.ts";
 
 /** The name of a node: three parts, none of them interpreted by the store. */
 export interface NodeName {
@@ -52,6 +61,10 @@ export interface LogHead {
   readonly topic: string;
   readonly origin: NodeName;
   readonly headId: number;
+  /** The incarnation of the log this one was copied from; "" where unknown, and for a log that was only appended to. */
+  readonly incarnation: string;
+  /** The sequence of the newest message. */
+  readonly sequence: number;
 }
 
 /** How much one read may return. */
@@ -106,13 +119,33 @@ export interface PeerSyncState {
   readonly lastSuccessAtMs: number;
   readonly consecutiveFailures: number;
   readonly lastError: string;
+  /** The incarnation of the log here; "" where unknown. */
+  readonly localIncarnation: string;
+  /** The incarnation of the peer's log; "" where unknown. */
+  readonly remoteIncarnation: string;
+  /** Whether the two logs hold different messages at the same head, and if so, whether that waits for a decision. */
+  readonly fork: Fork;
+}
+
+/** `none`: the logs agree as far as is known. `open`: they do not. `refused`: they do not, and copying was refused. */
+export type Fork = "none" | "open" | "refused";
+
+/** How far the announcements of a peer have been followed. */
+export interface PeerCursor {
+  readonly peer: string;
+  /** The incarnation of the peer's storage. */
+  readonly incarnation: string;
+  /** The peer's sequence up to which this node has everything, or a state that says what it lacks. */
+  readonly sequence: number;
+  /** The id of the peer's message with that sequence. */
+  readonly messageId: string;
 }
 
 /**
  * Durable logs, queues and peer states of one node.
  *
  * Every call rejects with a {@link StoreError} only. Calls may overlap. Writes apply in the order of the calls, each
- * all or nothing; several may share one commit, and a call that fails by itself ("conflict") does not fail the
+ * all or nothing; several may share one commit, and a call that fails by itself ("conflict", "gap") does not fail the
  * others. A write settles when it is durable. A read sees every write that was called before it.
  *
  * When the disk is full, the writes of that commit fail with "full" and leave no trace; later ones may work again.
@@ -120,6 +153,9 @@ export interface PeerSyncState {
  * `check` fail with "broken" until the store is opened anew, because it is unknown what is on disk; reads may answer.
  */
 export interface Store {
+  /** This storage's own id: a UUID made when the storage was created, never changed. */
+  readonly incarnation: string;
+
   /** Appends the messages in order and assigns their heads and sequences. An empty batch settles with no result. */
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]>;
 
@@ -148,6 +184,42 @@ export interface Store {
     marker: NewMessage,
   ): Promise<Deletion>;
 
+  /**
+   * Applies a batch copied from another node.
+   *
+   * A message at a head that is already stored must be equal to the stored one: id, `createdAtMs`, and payload and
+   * headers unless either of the two is deleted. Nothing is overwritten, but `deleted` turns from false to true, and
+   * the payload is erased as by {@link deleteRange}; it never turns back. Messages behind the head are appended, those
+   * within a remembered range as deleted ones. The log takes on `incarnation` where that is not "".
+   *
+   * Fails with "gap" when a message would lie beyond head + 1 or the heads do not follow one another, with "conflict"
+   * naming the head when the stored message differs, or when a range to delete is none, and with "full"; then nothing
+   * has changed. Applying the same batch again changes nothing.
+   */
+  replicate(batch: ReplicatedBatch): Promise<Replicated>;
+
+  /** The id of the message with a sequence, in a log set aside too; undefined where there is none. */
+  idAt(sequence: number): Promise<string | undefined>;
+
+  /**
+   * Sets a log aside under a name, which it says: its incarnation ("unknown" where that is ""), with ".2", ".3" …
+   * behind it where that name is taken for the same topic and origin. Then topic and origin have no messages and no
+   * incarnation, and ranges remembered for the log no longer count. Fails with "conflict" when there is no such log.
+   */
+  archive(topic: string, origin: NodeName): Promise<string>;
+
+  /** The logs set aside, in no particular order. */
+  archivedLogs(): Promise<readonly ArchivedLog[]>;
+
+  /** Like {@link read}, of a log set aside. Empty for an unknown one. */
+  readArchived(
+    topic: string,
+    origin: NodeName,
+    name: string,
+    fromHeadId: number,
+    limits: ReadLimits,
+  ): Promise<StoredMessage[]>;
+
   /** Puts a message at the end of its queue; settles with its sequence. */
   enqueueFifo(message: NewFifoMessage): Promise<number>;
 
@@ -163,8 +235,14 @@ export interface Store {
   /** Every recorded state, ordered by peer, topic and origin. */
   peerSyncStates(): Promise<readonly PeerSyncState[]>;
 
-  /** Inserts the state, or replaces the one with the same peer, topic and origin. */
-  recordPeerSyncState(state: PeerSyncState): Promise<void>;
+  /** What was recorded last for a peer; undefined where nothing was. */
+  peerCursor(peer: string): Promise<PeerCursor | undefined>;
+
+  /**
+   * Inserts each state, or replaces the one with the same peer, topic and origin, and likewise the cursor of its peer,
+   * in one transaction.
+   */
+  recordPeerSync(states: readonly PeerSyncState[], cursor?: PeerCursor): Promise<void>;
 
   /** Settles when a real query was answered and writes are still accepted. */
   check(): Promise<void>;

@@ -1,67 +1,66 @@
 import { closedError, noSuchRange } from "../error.ts";
 import { LogMap } from "../log_map.ts";
+import { archiveName, isRange, noRangeError, noSuchLog } from "../replication.ts";
 import type {
   Appended,
+  ArchivedLog,
   Deletion,
   FifoMessage,
   LogHead,
   NewFifoMessage,
   NewMessage,
   NodeName,
+  PeerCursor,
   PeerSyncState,
   ReadLimits,
+  Replicated,
+  ReplicatedBatch,
   Store,
   StoredMessage,
 } from "../store.ts";
+import { MemoryLog } from "./log.ts";
 
-interface MemoryLog {
-  readonly topic: string;
-  readonly origin: NodeName;
-  /** The message with head n is at n - 1. */
-  readonly messages: StoredMessage[];
-}
+const ONE: ReadLimits = { messages: 1, bytes: 0 };
 
 interface MemoryQueue {
   lastSequence: number;
   readonly waiting: FifoMessage[];
 }
 
-const NO_BYTES = new Uint8Array();
-
 /** The store without a file: the same promises, except that closing it forgets everything. */
 export class MemoryStore implements Store {
+  readonly incarnation: string;
   readonly #logs = new LogMap<MemoryLog>();
+  /** By name. */
+  readonly #archived = new LogMap<Map<string, MemoryLog>>();
+  /** The id of the message with sequence n is at n - 1. */
+  readonly #ids: string[] = [];
   readonly #queues = new Map<string, MemoryQueue>();
   readonly #states: PeerSyncState[] = [];
-  #lastSequence = 0;
+  readonly #cursors = new Map<string, PeerCursor>();
   #closed = false;
+
+  /** `incarnation`: a UUID; by default a random one. */
+  constructor(incarnation: string = crypto.randomUUID()) {
+    this.incarnation = incarnation;
+  }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
     return this.#call(() => batch.map((message) => this.#append(message)));
   }
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {
-    return this.#call(() => {
-      const page: StoredMessage[] = [];
-      const messages = this.#logs.get(topic, origin)?.messages ?? [];
-      let bytes = 0;
-      for (let at = fromHeadId - 1; at < messages.length && page.length < limits.messages; at++) {
-        const message = messages[at];
-        if (message === undefined) break;
-        bytes += message.payload.length + message.headers.length;
-        if (bytes > limits.bytes && page.length > 0) break;
-        page.push(message);
-      }
-      return page;
-    });
+    return this.#call(() => this.#logs.get(topic, origin)?.read(fromHeadId, limits) ?? []);
   }
 
   heads(): Promise<readonly LogHead[]> {
     return this.#call(() =>
-      [...this.#logs.values()].map(({ topic, origin, messages }) => ({
-        topic,
-        origin,
-        headId: messages.length,
+      [...this.#logs.values()].filter(({ head }) => head > 0).map((log) => ({
+        topic: log.topic,
+        origin: log.origin,
+        headId: log.head,
+        incarnation: log.incarnation,
+        sequence: log.sequence,
       }))
     );
   }
@@ -74,27 +73,54 @@ export class MemoryStore implements Store {
     marker: NewMessage,
   ): Promise<Deletion> {
     return this.#call(() => {
-      const messages = this.#logs.get(topic, origin)?.messages ?? [];
-      if (from < 1 || from > to || to > messages.length) throw noSuchRange(from, to, messages.length);
-      let deletedCount = 0;
-      for (let at = from - 1; at < to; at++) {
-        const message = messages[at];
-        if (message === undefined || message.deleted) continue;
-        messages[at] = { ...message, payload: NO_BYTES, headers: NO_BYTES, deleted: true };
-        deletedCount++;
-      }
+      const log = this.#logs.get(topic, origin);
+      if (log === undefined) throw noSuchRange(from, to, 0);
+      const deletedCount = log.deleteStored(from, to);
       return { deletedCount, marker: this.#append(marker), erased: true };
     });
   }
 
-  enqueueFifo(message: NewFifoMessage): Promise<number> {
+  replicate(batch: ReplicatedBatch): Promise<Replicated> {
+    return this.#call(() => this.#replicate(batch));
+  }
+
+  idAt(sequence: number): Promise<string | undefined> {
+    return this.#call(() => this.#ids[sequence - 1]);
+  }
+
+  archive(topic: string, origin: NodeName): Promise<string> {
     return this.#call(() => {
-      let queue = this.#queues.get(message.queue);
-      if (queue === undefined) this.#queues.set(message.queue, queue = { lastSequence: 0, waiting: [] });
-      const sequence = ++queue.lastSequence;
-      queue.waiting.push({ ...message, sequence, attempts: 0 });
-      return sequence;
+      const log = this.#logs.get(topic, origin);
+      if (log === undefined || log.head === 0) throw noSuchLog(topic);
+      let archived = this.#archived.get(topic, origin);
+      if (archived === undefined) this.#archived.set(topic, origin, archived = new Map());
+      const name = archiveName(log.incarnation, (taken) => archived.has(taken));
+      archived.set(name, log);
+      this.#logs.delete(topic, origin);
+      return name;
     });
+  }
+
+  archivedLogs(): Promise<readonly ArchivedLog[]> {
+    return this.#call(() =>
+      [...this.#archived.values()].flatMap((byName) =>
+        [...byName].map(([name, { topic, origin, head }]) => ({ topic, origin, name, headId: head }))
+      )
+    );
+  }
+
+  readArchived(
+    topic: string,
+    origin: NodeName,
+    name: string,
+    fromHeadId: number,
+    limits: ReadLimits,
+  ): Promise<StoredMessage[]> {
+    return this.#call(() => this.#archived.get(topic, origin)?.get(name)?.read(fromHeadId, limits) ?? []);
+  }
+
+  enqueueFifo(message: NewFifoMessage): Promise<number> {
+    return this.#call(() => this.#enqueue(message));
   }
 
   peekFifo(queue: string): Promise<FifoMessage | undefined> {
@@ -124,11 +150,14 @@ export class MemoryStore implements Store {
     return this.#call(() => [...this.#states].sort(comparePeerSyncStates));
   }
 
-  recordPeerSyncState(state: PeerSyncState): Promise<void> {
+  peerCursor(peer: string): Promise<PeerCursor | undefined> {
+    return this.#call(() => this.#cursors.get(peer));
+  }
+
+  recordPeerSync(states: readonly PeerSyncState[], cursor?: PeerCursor): Promise<void> {
     return this.#call(() => {
-      const known = this.#states.findIndex((other) => comparePeerSyncStates(other, state) === 0);
-      if (known < 0) this.#states.push(state);
-      else this.#states[known] = state;
+      for (const state of states) this.#putState(state);
+      if (cursor !== undefined) this.#cursors.set(cursor.peer, cursor);
     });
   }
 
@@ -148,12 +177,62 @@ export class MemoryStore implements Store {
   }
 
   #append({ topic, origin, id, createdAtMs, payload, headers }: NewMessage): Appended {
+    const log = this.#logOf(topic, origin);
+    const placed = { headId: log.head + 1, sequence: this.#ids.push(id) };
+    log.push({ ...placed, id, createdAtMs, payload, headers, deleted: false });
+    return placed;
+  }
+
+  #replicate(batch: ReplicatedBatch): Replicated {
+    const { topic, origin, messages, deletes } = batch;
+    const log = this.#logs.get(topic, origin) ?? new MemoryLog(topic, origin);
+    const newlyDeletedHeads = log.compare(batch);
+    const wrong = deletes.find((range) => !isRange(range));
+    if (wrong !== undefined) throw noRangeError(wrong);
+    this.#logs.set(topic, origin, log);
+    for (const range of deletes) this.#logOf(range.topic, origin).delete(range.from, range.to);
+    for (const head of newlyDeletedHeads) log.mark(head);
+    if (batch.incarnation !== "") log.incarnation = batch.incarnation;
+    const headBefore = log.head;
+    const deletedHeads: number[] = [];
+    for (const { headId, id, createdAtMs, payload, headers, deleted } of messages) {
+      if (headId <= headBefore) continue;
+      const covered = !deleted && log.covers(headId);
+      if (covered) deletedHeads.push(headId);
+      const sequence = this.#ids.push(id);
+      log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });
+    }
+    const appended = log.head - headBefore;
+    const isNew = (head: number) => log.read(head, ONE).some(({ deleted }) => head > headBefore && !deleted);
+    return {
+      headId: log.head,
+      appended,
+      firstSequence: appended === 0 ? 0 : log.sequence - appended + 1,
+      deletedHeads,
+      newlyDeletedHeads,
+      enqueued: batch.enqueues.map(({ headId, message }) => isNew(headId) ? this.#enqueue(message) : 0),
+      erased: true,
+    };
+  }
+
+  #enqueue(message: NewFifoMessage): number {
+    let queue = this.#queues.get(message.queue);
+    if (queue === undefined) this.#queues.set(message.queue, queue = { lastSequence: 0, waiting: [] });
+    const sequence = ++queue.lastSequence;
+    queue.waiting.push({ ...message, sequence, attempts: 0 });
+    return sequence;
+  }
+
+  #putState(state: PeerSyncState): void {
+    const known = this.#states.findIndex((other) => comparePeerSyncStates(other, state) === 0);
+    if (known < 0) this.#states.push(state);
+    else this.#states[known] = state;
+  }
+
+  #logOf(topic: string, origin: NodeName): MemoryLog {
     let log = this.#logs.get(topic, origin);
-    if (log === undefined) this.#logs.set(topic, origin, log = { topic, origin, messages: [] });
-    const headId = log.messages.length + 1;
-    const sequence = ++this.#lastSequence;
-    log.messages.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: false });
-    return { headId, sequence };
+    if (log === undefined) this.#logs.set(topic, origin, log = new MemoryLog(topic, origin));
+    return log;
   }
 }
 

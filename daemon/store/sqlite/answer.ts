@@ -1,12 +1,25 @@
 import { StoreError, type StoreErrorCode } from "../error.ts";
-import type { Appended, Deletion, FifoMessage, LogHead, PeerSyncState, StoredMessage } from "../store.ts";
+import type {
+  Appended,
+  ArchivedLog,
+  Deletion,
+  FifoMessage,
+  LogHead,
+  PeerCursor,
+  PeerSyncState,
+  Replicated,
+  StoredMessage,
+} from "../store.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import type { FifoRow } from "./fifo_tables.ts";
+import type { ArchivedTail } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
-import { readId, readStoredIdText, timeOfUuid, writeStoredId } from "./message_id.ts";
+import { readId, readStoredIdText, type StoredId, timeOfUuid, writeStoredId } from "./message_id.ts";
 import type { MessagePage } from "./message_pages.ts";
-import { readNode, readPeerSyncState, writeNode, writePeerSyncState } from "./request.ts";
+import { readNode, writeNode } from "./node_encoding.ts";
+import { readPeerCursor, readPeerSyncState, writePeerCursor, writePeerSyncState } from "./peer_encoding.ts";
+import type { ReplicatedRows } from "./replication.ts";
 
 /** Writes what a call settles with; the function beside it reads that. */
 export type AnswerBody = (to: ByteWriter) => void;
@@ -41,6 +54,7 @@ const CODES: readonly StoreErrorCode[] = [
   "broken",
   "closed",
   "conflict",
+  "gap",
 ];
 
 export function writeAnswer(to: ByteWriter, call: number, body: AnswerBody): void {
@@ -105,6 +119,52 @@ export function readDeletion(from: ByteReader): Deletion {
   };
 }
 
+/** `erased` is asked when the answer is written, and only if there was something to erase. */
+export function replicated(rows: ReplicatedRows, erased: () => boolean): AnswerBody {
+  return (to) => {
+    to.f64(rows.headId);
+    to.u32(rows.appended);
+    to.f64(rows.firstSequence);
+    for (const numbers of [rows.deletedHeads, rows.newlyDeletedHeads, rows.enqueued]) {
+      to.u32(numbers.length);
+      for (const number of numbers) to.f64(number);
+    }
+    to.u8(!rows.erases || erased() ? 1 : 0);
+  };
+}
+
+export function readReplicated(from: ByteReader): Replicated {
+  const readNumber = () => from.f64();
+  return {
+    headId: from.f64(),
+    appended: from.u32(),
+    firstSequence: from.f64(),
+    deletedHeads: readMany(from, readNumber),
+    newlyDeletedHeads: readMany(from, readNumber),
+    enqueued: readMany(from, readNumber),
+    erased: from.u8() === 1,
+  };
+}
+
+export function text(value: string): AnswerBody {
+  return (to) => to.text(value);
+}
+
+export function readText(from: ByteReader): string {
+  return from.text();
+}
+
+export function optionalId(id: StoredId | undefined): AnswerBody {
+  return (to) => {
+    to.u8(id === undefined ? 0 : 1);
+    if (id !== undefined) writeStoredId(to, id);
+  };
+}
+
+export function readOptionalId(from: ByteReader): string | undefined {
+  return from.u8() === 0 ? undefined : readId(from);
+}
+
 export function page(parts: readonly MessagePage[]): AnswerBody {
   return (to) => {
     to.u32(parts.reduce((count, { rows }) => count + rows.length, 0));
@@ -157,16 +217,46 @@ export function heads(tails: Iterable<LogTail>): AnswerBody {
   const all = [...tails];
   return (to) => {
     to.u32(all.length);
-    for (const { topic, origin, head } of all) {
+    for (const { topic, origin, head, incarnation, sequence } of all) {
       to.text(topic);
       writeNode(to, origin);
       to.f64(head);
+      to.text(incarnation);
+      to.f64(sequence);
     }
   };
 }
 
 export function readHeads(from: ByteReader): LogHead[] {
-  return readMany(from, () => ({ topic: from.text(), origin: readNode(from), headId: from.f64() }));
+  return readMany(from, () => ({
+    topic: from.text(),
+    origin: readNode(from),
+    headId: from.f64(),
+    incarnation: from.text(),
+    sequence: from.f64(),
+  }));
+}
+
+export function archivedLogs(archived: Iterable<ArchivedTail>): AnswerBody {
+  const all = [...archived];
+  return (to) => {
+    to.u32(all.length);
+    for (const { name, log } of all) {
+      to.text(log.topic);
+      writeNode(to, log.origin);
+      to.text(name);
+      to.f64(log.head);
+    }
+  };
+}
+
+export function readArchivedLogs(from: ByteReader): ArchivedLog[] {
+  return readMany(from, () => ({
+    topic: from.text(),
+    origin: readNode(from),
+    name: from.text(),
+    headId: from.f64(),
+  }));
 }
 
 export function sequence(value: number): AnswerBody {
@@ -228,6 +318,12 @@ export function peerSyncStates(states: readonly PeerSyncState[]): AnswerBody {
 export function readPeerSyncStates(from: ByteReader): PeerSyncState[] {
   return readMany(from, () => readPeerSyncState(from));
 }
+
+export function peerCursor(cursor: PeerCursor | undefined): AnswerBody {
+  return (to) => writePeerCursor(to, cursor);
+}
+
+export { readPeerCursor };
 
 export function stats(value: StoreStats): AnswerBody {
   return (to) => {

@@ -101,12 +101,16 @@ export class Connection {
     return this.#broken;
   }
 
-  /** Runs `write` in one durable transaction. Throws StoreError ("full" or "broken") with nothing applied. */
-  transaction(bytes: number, write: () => void): void {
+  /**
+   * Runs `write`, which says roughly how many bytes it wrote, in one durable transaction. Throws StoreError ("full" or
+   * "broken") with nothing applied.
+   */
+  transaction(write: () => number): void {
     if (this.#broken !== undefined) throw this.#broken;
+    let bytes: number;
     try {
       this.#begin.run();
-      write();
+      bytes = write();
       this.#commit.run();
     } catch (error) {
       throw this.#writeFailed(error);

@@ -4,28 +4,41 @@ import type { ByteWriter } from "./byte_writer.ts";
 import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
 import { COMMIT_BYTES, COMMIT_MESSAGES } from "./limits.ts";
+import type { ReadLimits } from "../store.ts";
 import { LogTables } from "./log_tables.ts";
-import { PeerTable } from "./peer_table.ts";
+import type { LogTail } from "./log_tail.ts";
+import { PeerTables } from "./peer_tables.ts";
+import { mayErase, Replication } from "./replication.ts";
 import type { ReadRequest, WriteRequest } from "./request.ts";
+import { storageIncarnation } from "./storage_table.ts";
 
 type Outcome = answer.AnswerBody | StoreError;
 
 /** All tables behind one connection: applies requests and writes their answers. Runs on the store thread. */
 export class Database {
+  /** This storage's own id. */
+  readonly incarnation: string;
   readonly logs: LogTables;
   readonly #connection: Connection;
   readonly #fifo: FifoTables;
-  readonly #peers: PeerTable;
+  readonly #peers: PeerTables;
+  readonly #replication: Replication;
   #commits = 0;
   #calls = 0;
 
-  /** Throws StoreError. Ports that are left out are those of this machine. */
-  constructor(options: ConnectionOptions, ports: Partial<ConnectionPorts> = {}) {
+  /** Throws StoreError. Ports that are left out are those of this machine. `newIncarnation` makes the id of a new file. */
+  constructor(
+    options: ConnectionOptions,
+    ports: Partial<ConnectionPorts> = {},
+    newIncarnation: () => string = () => crypto.randomUUID(),
+  ) {
     this.#connection = new Connection(options, ports);
     try {
+      this.incarnation = storageIncarnation(this.#connection, newIncarnation);
       this.logs = new LogTables(this.#connection);
       this.#fifo = new FifoTables(this.#connection);
-      this.#peers = new PeerTable(this.#connection);
+      this.#peers = new PeerTables(this.#connection);
+      this.#replication = new Replication(this.logs, this.#fifo);
     } catch (error) {
       const failure = this.#connection.readFailed(error);
       this.#connection.close();
@@ -39,28 +52,39 @@ export class Database {
    * their answers say that this is still due.
    */
   commit(waiting: readonly WriteRequest[], to: ByteWriter): number {
-    const { count, bytes } = fitting(waiting);
-    const requests = waiting.slice(0, count);
-    const erases = requests[0]?.op === "deleteRange";
-    let outcomes: readonly Outcome[] = [];
+    const [first] = waiting;
+    if (first === undefined) return 0;
+    const erases = mayEraseStored(first);
+    const most = fitting(waiting);
+    const outcomes: Outcome[] = [];
+    let tried = 1;
     try {
       if (erases) this.#connection.prepareErasure();
-      this.#connection.transaction(bytes, () => {
-        outcomes = requests.map((request) => this.#apply(request));
+      this.#connection.transaction(() => {
+        let bytes = 0;
+        for (const request of waiting) {
+          // Deletions have commits without other writes: erasing must need as little space as possible. Which writes
+          // delete what is stored may follow from those before them.
+          if (outcomes.length === most || mayEraseStored(request) !== erases) break;
+          tried = outcomes.length + 1;
+          outcomes.push(this.#apply(request));
+          bytes += request.bytes;
+        }
         this.logs.flush();
+        return bytes;
       });
       this.logs.keep();
     } catch (error) {
       this.logs.undo();
       if (!(error instanceof StoreError)) throw error;
-      for (const { call } of requests) answer.writeFailure(to, call, error);
-      return count;
+      for (const { call } of waiting.slice(0, tried)) answer.writeFailure(to, call, error);
+      return tried;
     }
     this.#commits++;
-    this.#calls += count;
+    this.#calls += outcomes.length;
     if (erases) this.#connection.erase();
-    requests.forEach(({ call }, at) => write(to, call, outcomes[at]));
-    return count;
+    outcomes.forEach((outcome, at) => write(to, waiting[at]?.call ?? 0, outcome));
+    return outcomes.length;
   }
 
   /** Answers a request that changes nothing. Between commits only: it must not see an open transaction. */
@@ -94,7 +118,10 @@ export class Database {
   #writeRuns(): void {
     if (!this.logs.runsUnwritten) return;
     try {
-      this.#connection.transaction(0, () => this.logs.writeRuns());
+      this.#connection.transaction(() => {
+        this.logs.writeRuns();
+        return 0;
+      });
       this.logs.keep();
     } catch (error) {
       this.logs.undo();
@@ -115,28 +142,44 @@ export class Database {
         const marker = this.logs.append(request.marker);
         return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
+      case "replicate": {
+        const rows = this.#replication.apply(request);
+        if (rows instanceof StoreError) return rows;
+        return answer.replicated(rows, () => !this.#connection.erasureDue);
+      }
+      case "archive": {
+        const name = this.logs.archive(request.topic, request.origin);
+        return name instanceof StoreError ? name : answer.text(name);
+      }
       case "enqueueFifo":
         return answer.sequence(this.#fifo.enqueue(request.entry));
       case "ackFifo":
         return answer.accepted(this.#fifo.ack(request.queue, request.id));
       case "rejectFifo":
         return answer.accepted(this.#fifo.reject(request.queue, request.id));
-      case "recordPeerSyncState":
-        this.#peers.put(request.state);
+      case "recordPeerSync":
+        for (const state of request.states) this.#peers.put(state);
+        if (request.cursor !== undefined) this.#peers.putCursor(request.cursor);
         return answer.nothing;
     }
   }
 
   #ask(request: ReadRequest): Outcome {
     switch (request.op) {
-      case "read": {
-        const log = this.logs.find(request.topic, request.origin);
-        return answer.page(log === undefined ? [] : this.logs.read(log, request.from, request.limits));
-      }
+      case "read":
+        return this.#page(this.logs.find(request.topic, request.origin), request);
+      case "readArchived":
+        return this.#page(this.logs.findArchived(request.topic, request.origin, request.name), request);
+      case "idAt":
+        return answer.optionalId(this.logs.idAt(request.sequence));
       case "peekFifo":
         return answer.front(this.#fifo.peek(request.queue));
       case "heads":
         return answer.heads(this.logs.tails());
+      case "archivedLogs":
+        return answer.archivedLogs(this.logs.archived());
+      case "peerCursor":
+        return answer.peerCursor(this.#peers.cursor(request.peer));
       case "peerSyncStates":
         return answer.peerSyncStates(this.#peers.list());
       case "check":
@@ -146,6 +189,10 @@ export class Database {
         return answer.stats({ commits: this.#commits, calls: this.#calls });
     }
   }
+
+  #page(log: LogTail | undefined, { from, limits }: { from: number; limits: ReadLimits }): Outcome {
+    return answer.page(log === undefined ? [] : this.logs.read(log, from, limits));
+  }
 }
 
 function write(to: ByteWriter, call: number, outcome: Outcome | undefined): void {
@@ -153,21 +200,32 @@ function write(to: ByteWriter, call: number, outcome: Outcome | undefined): void
   else answer.writeAnswer(to, call, outcome ?? answer.nothing);
 }
 
-/**
- * At least one; more while all of them stay within the limits of a commit. Deletions have commits without other writes:
- * erasing must need as little space as possible.
- */
-function fitting(waiting: readonly WriteRequest[]): { count: number; bytes: number } {
+/** Whether the request may have to erase messages that are stored, or were written before it in the same commit. */
+function mayEraseStored(request: WriteRequest): boolean {
+  return request.op === "deleteRange" || (request.op === "replicate" && mayErase(request));
+}
+
+/** How many requests from the front stay within the limits of a commit; at least one. */
+function fitting(waiting: readonly WriteRequest[]): number {
   let count = 0;
   let messages = 0;
   let bytes = 0;
-  const erases = waiting[0]?.op === "deleteRange";
   for (const request of waiting) {
-    if ((request.op === "deleteRange") !== erases) break;
-    messages += request.op === "append" ? request.entries.length : 1;
-    if (count > 0 && (messages > COMMIT_MESSAGES || bytes + request.bytes > COMMIT_BYTES)) break;
+    messages += messagesOf(request);
     bytes += request.bytes;
+    if (count > 0 && (messages > COMMIT_MESSAGES || bytes > COMMIT_BYTES)) break;
     count++;
   }
-  return { count, bytes };
+  return count;
+}
+
+function messagesOf(request: WriteRequest): number {
+  switch (request.op) {
+    case "append":
+      return request.entries.length;
+    case "replicate":
+      return request.messages.length + request.enqueues.length;
+    default:
+      return 1;
+  }
 }

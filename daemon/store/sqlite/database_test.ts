@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { testMessage } from "../contract.ts";
 import { StoreError } from "../error.ts";
 import { CHECKPOINT_RETRY_MS } from "./limits.ts";
+import { migrate, MIGRATIONS } from "./schema.ts";
 import { FullDisk, TestDatabase } from "./test_database.ts";
 import { TestFolder } from "./test_folder.ts";
 
@@ -130,15 +131,32 @@ Deno.test("Database has every log without a gap after a kill at any commit", () 
   }
 });
 
-Deno.test("Database opens files of the first schema with their heads", () => {
-  const database = new TestDatabase(folder.file("first.sqlite"));
-  database.append(testMessage("t", "1"), testMessage("u", "2"), testMessage("t", "3"));
-  database.close();
-  downgrade(database.path);
-  const again = new TestDatabase(database.path);
-  assert.deepEqual(again.heads, ["t 2", "u 1"]);
-  assert.deepEqual(again.append(testMessage("t", "4")), [{ headId: 3, sequence: 4 }]);
-  again.close();
+Deno.test("Database opens files of older schemas with their logs, deletions and states", () => {
+  for (const version of [1, 2]) {
+    const path = folder.file(`schema-${version}.sqlite`);
+    writeOldFile(path, version);
+    const database = new TestDatabase(path);
+    assert.deepEqual(database.heads, ["t 2", "u 1"]);
+    assert.deepEqual(database.read("t").map(({ id, deleted }) => [id, deleted]), [["1", true], ["3", false]]);
+    assert.deepEqual(database.append(testMessage("t", "4")), [{ headId: 3, sequence: 4 }]);
+    const incarnation = database.incarnation;
+    assert.equal(database.archive("t"), "unknown");
+    assert.deepEqual(database.append(testMessage("t", "5")), [{ headId: 1, sequence: 5 }]);
+    assert.deepEqual(
+      database.peerSyncStates().map(({ peer, localHead, lastError, fork }) => ({
+        peer,
+        localHead,
+        lastError,
+        fork,
+      })),
+      [{ peer: "p", localHead: 1, lastError: "e", fork: "none" }],
+    );
+    database.close();
+    const again = new TestDatabase(path);
+    assert.equal(again.incarnation, incarnation);
+    assert.deepEqual(again.heads, ["t 1", "u 1"]);
+    again.close();
+  }
 });
 
 Deno.test("Database reads pages across runs within both limits", () => {
@@ -230,9 +248,17 @@ function damage(path: string, from: number, to: number): void {
   file.close();
 }
 
-/** Takes back what the second schema version added. */
-function downgrade(path: string): void {
+/** A file as the program with that schema version left it: the logs "t" and "u", and what is known of a peer. */
+function writeOldFile(path: string, version: number): void {
   const db = new DatabaseSync(path);
-  db.exec("DROP TABLE runs_written; PRAGMA user_version = 1");
+  migrate(db, path, MIGRATIONS.slice(0, version));
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    INSERT INTO logs VALUES (1, 't', 'tenant', 'line', 'a'), (2, 'u', 'tenant', 'line', 'a');
+    INSERT INTO messages VALUES (1, 1, 1, '1', 5, NULL, NULL), (2, 2, 1, '2', 5, x'00', NULL), (3, 1, 2, '3', 5, x'', NULL);
+    INSERT INTO runs VALUES (1, 1, 1, 1), (2, 1, 2, 1), (1, 2, 3, 1);
+    INSERT INTO deletes VALUES (1, 1, 1);
+    INSERT INTO peer_sync_states VALUES ('p', 't', 'tenant', 'line', 'a', 1, 2, 3, 4, 5, 6, 'e');`);
+  if (version > 1) db.exec("UPDATE runs_written SET last_sequence = 3");
   db.close();
 }

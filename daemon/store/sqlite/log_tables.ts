@@ -1,12 +1,14 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { noSuchRange, StoreError } from "../error.ts";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+import { noSuchRange, type StoreError } from "../error.ts";
 import { LogMap } from "../log_map.ts";
+import { archiveName, noSuchLog } from "../replication.ts";
 import type { Appended, NodeName, ReadLimits } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import { loadLogs } from "./log_loading.ts";
 import { LogTail } from "./log_tail.ts";
 import { type StoredId, timeOfId } from "./message_id.ts";
 import { type MessagePage, MessagePages } from "./message_pages.ts";
-import { prepareRows } from "./row_statement.ts";
+import { prepareRows, type RowStatement } from "./row_statement.ts";
 
 /** A message for a log that is already known. */
 export interface LogEntry {
@@ -17,11 +19,14 @@ export interface LogEntry {
   readonly headers: Uint8Array;
 }
 
+/** A log that was set aside. */
+export interface ArchivedTail {
+  readonly name: string;
+  readonly log: LogTail;
+}
+
 /** Appended rows that share one statement: half the time of a statement per row; more rows gain nothing. */
 const ROWS_PER_INSERT = 8;
-
-/** Rows that recovery holds at a time. */
-const RECOVERY_ROWS = 10_000;
 
 const PLACES = "(?, ?, ?, ?, ?, ?, ?)";
 const ROW_VALUES = 7;
@@ -39,6 +44,10 @@ const FROM_TAIL = "FROM messages m WHERE m.sequence BETWEEN ?1 AND ?2 ORDER BY m
 /** The tables `logs`, `messages`, `runs` and `deletes`. Writes happen within a transaction of the connection. */
 export class LogTables {
   readonly #tails = new LogMap<LogTail>();
+  /** Logs set aside, by name. */
+  readonly #archived = new LogMap<Map<string, LogTail>>();
+  /** Those set aside in the open transaction. */
+  readonly #newlyArchived: ArchivedTail[] = [];
   /** Tails whose last run the table does not have as it is. */
   readonly #unwrittenTails = new Set<LogTail>();
   /** Tails changed in the open transaction. */
@@ -50,24 +59,34 @@ export class LogTables {
   #committedLog = 0;
   #committedSequence = 0;
   readonly #insertLog: StatementSync;
+  readonly #setIncarnation: StatementSync;
+  readonly #setArchived: StatementSync;
   readonly #insertRow: StatementSync;
   readonly #insertRows: StatementSync;
   readonly #putRun: StatementSync;
   readonly #putDelete: StatementSync;
+  readonly #deletes: RowStatement<[from: number, to: number]>;
   readonly #erase: StatementSync;
   readonly #putRunsWritten: StatementSync;
   readonly #runsPage: MessagePages;
   readonly #tailPage: MessagePages;
+  readonly #id: RowStatement<[StoredId]>;
 
   constructor({ db }: Connection) {
     const prepare = (sql: string) => db.prepare(sql);
-    this.#insertLog = prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?)");
+    this.#insertLog = prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, '')");
+    this.#setIncarnation = prepare("UPDATE logs SET incarnation = ? WHERE log = ?");
+    this.#setArchived = prepare("UPDATE logs SET archived_as = ? WHERE log = ?");
     this.#insertRow = prepare(`INSERT INTO messages VALUES ${PLACES}`);
     this.#insertRows = prepare(`INSERT INTO messages VALUES ${Array(ROWS_PER_INSERT).fill(PLACES).join()}`);
     this.#putRun = prepare(
       "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
     );
     this.#putDelete = prepare("INSERT INTO deletes VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    this.#deletes = prepareRows(
+      db,
+      "SELECT from_head, to_head FROM deletes WHERE log = ? AND from_head <= ? AND to_head >= ?",
+    );
     this.#erase = prepare(
       `UPDATE messages SET payload = NULL, headers = NULL
          WHERE payload IS NOT NULL AND sequence IN (SELECT m.sequence ${FROM_RUNS})`,
@@ -75,7 +94,13 @@ export class LogTables {
     this.#putRunsWritten = prepare("UPDATE runs_written SET last_sequence = ?");
     this.#runsPage = new MessagePages(db, FROM_RUNS);
     this.#tailPage = new MessagePages(db, FROM_TAIL);
-    this.#load(db);
+    this.#id = prepareRows(db, "SELECT id FROM messages WHERE sequence = ?");
+    const { inUse, archived, unwritten, lastLog, lastSequence } = loadLogs(db);
+    for (const log of inUse) this.#tails.set(log.topic, log.origin, log);
+    for (const { name, log } of archived) this.#archivedBy(log).set(name, log);
+    for (const log of unwritten) this.#unwrittenTails.add(log);
+    this.#lastLog = this.#committedLog = lastLog;
+    this.#lastSequence = this.#committedSequence = lastSequence;
   }
 
   /** The log's tail in memory; a new one until the first message makes it a log. */
@@ -98,14 +123,10 @@ export class LogTables {
     for (const tail of this.#tails.values()) if (tail.head > 0) yield tail;
   }
 
-  append(entry: LogEntry): Appended {
+  /** Appends a message; one that is `deleted` without payload and headers. */
+  append(entry: LogEntry, deleted = false): Appended {
     const { log } = entry;
-    this.#touch(log);
-    if (log.number === 0) {
-      log.number = ++this.#lastLog;
-      const { tenantId, blName, deviceId } = log.origin;
-      this.#insertLog.run(log.number, log.topic, tenantId, blName, deviceId);
-    }
+    this.#makeStored(log);
     const sequence = ++this.#lastSequence;
     if (!log.continuesAt(sequence)) {
       this.#writeRun(log);
@@ -113,8 +134,9 @@ export class LogTables {
     }
     const headId = log.extendRun();
     const time = timeOfId(entry.id) === entry.createdAtMs ? null : entry.createdAtMs;
-    const headers = entry.headers.length === 0 ? null : entry.headers;
-    this.#unwritten.push(sequence, log.number, headId, entry.id, time, entry.payload, headers);
+    const payload = deleted ? null : entry.payload;
+    const headers = deleted || entry.headers.length === 0 ? null : entry.headers;
+    this.#unwritten.push(sequence, log.number, headId, entry.id, time, payload, headers);
     if (this.#unwritten.length === ROWS_PER_INSERT * ROW_VALUES) {
       this.#insertRows.run(...this.#unwritten);
       this.#unwritten = [];
@@ -127,11 +149,66 @@ export class LogTables {
     if (log === undefined || from < 1 || from > to || to > log.head) {
       return noSuchRange(from, to, log?.head ?? 0);
     }
+    return this.delete(log, from, to);
+  }
+
+  /** Deletes a range that may lie beyond the head, and remembers it. Says how many messages were newly marked. */
+  delete(log: LogTail, from: number, to: number): number {
+    this.#makeStored(log);
+    this.#putDelete.run(log.number, from, to);
+    return this.erase(log, from, Math.min(to, log.head));
+  }
+
+  /** Erases payload and headers of stored messages. Says how many were not erased before. */
+  erase(log: LogTail, from: number, to: number): number {
+    if (from > to) return 0;
     this.#touch(log);
     this.#writeRows();
     this.#writeRun(log); // the messages are found by the runs in the table
-    this.#putDelete.run(log.number, from, to);
     return Number(this.#erase.run(log.number, from, log.head + 1, to - from + 1).changes);
+  }
+
+  /** The ranges that were deleted and have heads from `from` to `to`. */
+  deleted(log: LogTail, from: number, to: number): readonly (readonly [from: number, to: number])[] {
+    return log.number === 0 ? [] : this.#deletes.all(log.number, to, from);
+  }
+
+  /** The log is a copy of that incarnation from now on. */
+  setIncarnation(log: LogTail, incarnation: string): void {
+    if (log.incarnation === incarnation) return;
+    this.#touch(log);
+    log.incarnation = incarnation;
+    if (log.number > 0) this.#setIncarnation.run(incarnation, log.number);
+  }
+
+  /** See Store.archive; gives the error instead of throwing it. */
+  archive(topic: string, origin: NodeName): string | StoreError {
+    const log = this.find(topic, origin);
+    if (log === undefined || log.head === 0) return noSuchLog(topic);
+    this.#touch(log);
+    this.#writeRun(log);
+    const byName = this.#archivedBy(log);
+    const name = archiveName(log.incarnation, (taken) => byName.has(taken));
+    this.#setArchived.run(name, log.number);
+    const aside = log.setAside();
+    byName.set(name, aside);
+    this.#newlyArchived.push({ name, log: aside });
+    return name;
+  }
+
+  /** The logs set aside. */
+  *archived(): IterableIterator<ArchivedTail> {
+    for (const byName of this.#archived.values()) for (const [name, log] of byName) yield { name, log };
+  }
+
+  /** A log set aside, if there is one with that name. */
+  findArchived(topic: string, origin: NodeName, name: string): LogTail | undefined {
+    return this.#archived.get(topic, origin)?.get(name);
+  }
+
+  /** The id of the message with a sequence. */
+  idAt(sequence: number): StoredId | undefined {
+    return this.#id.get(sequence)?.[0];
   }
 
   /** One page in parts; see Store.read. Of the last run it is memory that knows the length. */
@@ -148,7 +225,7 @@ export class LogTables {
     return parts;
   }
 
-  /** Writes the rows that the transaction left in memory. To be called before its commit. */
+  /** Writes the rows that the transaction left in memory. To be called before its commit, and before a read within it. */
   flush(): void {
     this.#writeRows();
   }
@@ -175,6 +252,7 @@ export class LogTables {
       else this.#unwrittenTails.add(log);
     }
     this.#touched.length = 0;
+    this.#newlyArchived.length = 0;
     this.#committedLog = this.#lastLog;
     this.#committedSequence = this.#lastSequence;
   }
@@ -184,12 +262,29 @@ export class LogTables {
     this.#unwritten = [];
     for (const log of this.#touched) log.undo();
     this.#touched.length = 0;
+    for (const { name, log } of this.#newlyArchived) this.#archivedBy(log).delete(name);
+    this.#newlyArchived.length = 0;
     this.#lastLog = this.#committedLog;
     this.#lastSequence = this.#committedSequence;
   }
 
   #touch(log: LogTail): void {
     if (log.touch()) this.#touched.push(log);
+  }
+
+  /** Gives the log its row in the table if it has none. */
+  #makeStored(log: LogTail): void {
+    this.#touch(log);
+    if (log.number > 0) return;
+    log.number = ++this.#lastLog;
+    const { tenantId, blName, deviceId } = log.origin;
+    this.#insertLog.run(log.number, log.topic, tenantId, blName, deviceId, log.incarnation);
+  }
+
+  #archivedBy({ topic, origin }: LogTail): Map<string, LogTail> {
+    let byName = this.#archived.get(topic, origin);
+    if (byName === undefined) this.#archived.set(topic, origin, byName = new Map());
+    return byName;
   }
 
   #writeRows(): void {
@@ -204,64 +299,4 @@ export class LogTables {
     const run = log.unwrittenRun();
     if (run !== undefined) this.#putRun.run(log.number, run.firstHead, run.firstSequence, run.count);
   }
-
-  #load(db: DatabaseSync): void {
-    const logs = prepareRows<RawLog>(
-      db,
-      `SELECT l.log, l.topic, l.tenant_id, l.bl_name, l.device_id, r.first_head, r.first_sequence, r.count
-         FROM logs l LEFT JOIN runs r ON r.log = l.log
-           AND r.first_head = (SELECT max(first_head) FROM runs WHERE log = l.log)`,
-    );
-    const byNumber = new Map<number, LogTail>();
-    for (const [number, topic, tenantId, blName, deviceId, firstHead, firstSequence, count] of logs.all()) {
-      const origin = { tenantId, blName, deviceId };
-      const run = firstHead === null ? undefined : { firstHead, firstSequence, count };
-      const tail = new LogTail(topic, origin, number, run);
-      this.#tails.set(topic, origin, tail);
-      byNumber.set(number, tail);
-    }
-    const last = prepareRows<[number | null, number | null]>(
-      db,
-      "SELECT (SELECT max(log) FROM logs), (SELECT max(sequence) FROM messages)",
-    );
-    const [log, sequence] = last.get() ?? [null, null];
-    this.#lastLog = this.#committedLog = log ?? 0;
-    this.#lastSequence = this.#committedSequence = sequence ?? 0;
-    this.#recoverRuns(db, byNumber);
-  }
-
-  /**
-   * Finds the last runs that were in memory only. A run is written in the commit that ends it, so what a log has behind
-   * its runs in the table is one run, or continues the last of them.
-   */
-  #recoverRuns(db: DatabaseSync, tails: ReadonlyMap<number, LogTail>): void {
-    const behind = prepareRows<[sequence: number, log: number, head: number]>(
-      db,
-      "SELECT sequence, log, head FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
-    );
-    let [after] = prepareRows<[number]>(db, "SELECT last_sequence FROM runs_written").get() ?? [0];
-    for (;;) {
-      const rows = behind.all(after, RECOVERY_ROWS);
-      for (const [sequence, number, head] of rows) {
-        after = sequence;
-        const tail = tails.get(number);
-        if (tail === undefined || head > tail.head + 1) throw inconsistent(sequence);
-        if (head <= tail.head) continue;
-        if (!tail.continuesAt(sequence)) tail.startRun(sequence);
-        tail.extendRun();
-        this.#unwrittenTails.add(tail);
-      }
-      if (rows.length < RECOVERY_ROWS) return;
-    }
-  }
 }
-
-function inconsistent(sequence: number): StoreError {
-  const wish = "restore the file from a copy, or from a peer";
-  return new StoreError("broken", `Cannot open the store: message ${sequence} belongs to no log; ${wish}`);
-}
-
-type RawLog =
-  | [...RawName, firstHead: number, firstSequence: number, count: number]
-  | [...RawName, firstHead: null, firstSequence: null, count: null];
-type RawName = [log: number, topic: string, tenantId: string, blName: string, deviceId: string];

@@ -7,6 +7,14 @@ export interface Run {
   readonly count: number;
 }
 
+/** A log as its row in the table has it. */
+export interface StoredLog {
+  readonly number: number;
+  readonly incarnation: string;
+  /** Its last run; undefined when it has no message. */
+  readonly run: Run | undefined;
+}
+
 const NO_RUN: Run = { firstHead: 1, firstSequence: 0, count: 0 };
 
 /**
@@ -18,16 +26,21 @@ export class LogTail {
   readonly origin: NodeName;
   /** The key of `logs`; 0 until the log is in the table. */
   number: number;
+  /** Of the log this one was copied from; "" where unknown. */
+  incarnation: string;
   #firstHead: number;
   #firstSequence: number;
   #count: number;
   #written: boolean;
-  #kept: { readonly number: number; readonly run: Run; readonly written: boolean } | undefined;
+  #kept: (StoredLog & { readonly run: Run; readonly written: boolean }) | undefined;
 
-  constructor(topic: string, origin: NodeName, number = 0, run: Run = NO_RUN) {
+  /** `stored` is left out for a log that is not in the table. */
+  constructor(topic: string, origin: NodeName, stored?: StoredLog) {
+    const run = stored?.run ?? NO_RUN;
     this.topic = topic;
     this.origin = origin;
-    this.number = number;
+    this.number = stored?.number ?? 0;
+    this.incarnation = stored?.incarnation ?? "";
     this.#firstHead = run.firstHead;
     this.#firstSequence = run.firstSequence;
     this.#count = run.count;
@@ -39,10 +52,16 @@ export class LogTail {
     return this.#firstHead + this.#count - 1;
   }
 
+  /** The sequence of the newest message; 0 when there is none. */
+  get sequence(): number {
+    return this.#count === 0 ? 0 : this.#firstSequence + this.#count - 1;
+  }
+
   /** Remembers the state before the first change of a transaction; true when this was that change. */
   touch(): boolean {
     if (this.#kept !== undefined) return false;
-    this.#kept = { number: this.number, run: this.run, written: this.#written };
+    const { number, incarnation, run } = this;
+    this.#kept = { number, incarnation, run, written: this.#written };
     return true;
   }
 
@@ -52,12 +71,16 @@ export class LogTail {
 
   undo(): void {
     if (this.#kept === undefined) return;
-    this.number = this.#kept.number;
-    this.#firstHead = this.#kept.run.firstHead;
-    this.#firstSequence = this.#kept.run.firstSequence;
-    this.#count = this.#kept.run.count;
+    this.#restore(this.#kept);
     this.#written = this.#kept.written;
     this.#kept = undefined;
+  }
+
+  /** Hands over what is stored to a tail of its own; this one has no messages then. Its last run must be written. */
+  setAside(): LogTail {
+    const aside = new LogTail(this.topic, this.origin, this);
+    this.#restore({ number: 0, incarnation: "", run: NO_RUN });
+    return aside;
   }
 
   continuesAt(sequence: number): boolean {
@@ -92,5 +115,13 @@ export class LogTail {
   /** The last run; its count is 0 when there is no message. */
   get run(): Run {
     return { firstHead: this.#firstHead, firstSequence: this.#firstSequence, count: this.#count };
+  }
+
+  #restore({ number, incarnation, run }: StoredLog & { readonly run: Run }): void {
+    this.number = number;
+    this.incarnation = incarnation;
+    this.#firstHead = run.firstHead;
+    this.#firstSequence = run.firstSequence;
+    this.#count = run.count;
   }
 }

@@ -1,11 +1,23 @@
 import { LogMap } from "../log_map.ts";
-import type { NewFifoMessage, NewMessage, NodeName, PeerSyncState, ReadLimits } from "../store.ts";
+import { firstHeadOf } from "../replication.ts";
+import type {
+  NewFifoMessage,
+  NewMessage,
+  NodeName,
+  PeerCursor,
+  PeerSyncState,
+  ReadLimits,
+  ReplicatedBatch,
+} from "../store.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import type { FifoEntry } from "./fifo_tables.ts";
 import type { LogEntry, LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { readStoredId, type StoredId, writeId } from "./message_id.ts";
+import { readPeerCursor, readPeerSyncState, writePeerCursor, writePeerSyncState } from "./peer_encoding.ts";
+import { readNode, writeNode } from "./node_encoding.ts";
+import type { ReplicatedEntries, ReplicatedEntry } from "./replication.ts";
 
 /** A call that changes the store. `bytes` is what it adds, roughly. */
 export type WriteRequest =
@@ -20,9 +32,15 @@ export type WriteRequest =
       readonly to: number;
       readonly marker: LogEntry;
     }
+    | ({ readonly op: "replicate" } & ReplicatedEntries)
+    | { readonly op: "archive"; readonly topic: string; readonly origin: NodeName }
     | { readonly op: "enqueueFifo"; readonly entry: FifoEntry }
     | { readonly op: "ackFifo" | "rejectFifo"; readonly queue: string; readonly id: StoredId }
-    | { readonly op: "recordPeerSyncState"; readonly state: PeerSyncState }
+    | {
+      readonly op: "recordPeerSync";
+      readonly states: readonly PeerSyncState[];
+      readonly cursor: PeerCursor | undefined;
+    }
   );
 
 /** A call that only asks. */
@@ -36,9 +54,22 @@ export type ReadRequest =
       readonly from: number;
       readonly limits: ReadLimits;
     }
+    | {
+      readonly op: "readArchived";
+      readonly topic: string;
+      readonly origin: NodeName;
+      readonly name: string;
+      readonly from: number;
+      readonly limits: ReadLimits;
+    }
+    | { readonly op: "idAt"; readonly sequence: number }
     | { readonly op: "peekFifo"; readonly queue: string }
-    | { readonly op: "heads" | "peerSyncStates" | "check" | "stats" }
+    | { readonly op: "peerCursor"; readonly peer: string }
+    | { readonly op: PlainOp }
   );
+
+/** A call without arguments that only asks. */
+type PlainOp = "heads" | "archivedLogs" | "peerSyncStates" | "check" | "stats";
 
 /** What the event loop asks the store thread for. */
 export type Request =
@@ -49,14 +80,20 @@ export type Request =
 const OPS = [
   "append",
   "deleteRange",
+  "replicate",
+  "archive",
   "enqueueFifo",
   "ackFifo",
   "rejectFifo",
-  "recordPeerSyncState",
+  "recordPeerSync",
   "read",
+  "readArchived",
+  "idAt",
   "peekFifo",
   "heads",
+  "archivedLogs",
   "peerSyncStates",
+  "peerCursor",
   "check",
   "stats",
   "close",
@@ -67,7 +104,7 @@ type Op = typeof OPS[number];
 /** Encodes requests as frames. The encoded bytes are valid until the next request. */
 export class RequestWriter {
   readonly #to = new ByteWriter();
-  /** Logs of appended messages by the order of their first use: their names cross the link once. */
+  /** Logs of appended and copied messages by the order of their first use: their names cross the link once. */
   readonly #logs = new LogMap<number>();
 
   append(call: number, batch: readonly NewMessage[]): Uint8Array {
@@ -93,15 +130,43 @@ export class RequestWriter {
     return this.#end();
   }
 
+  /** Throws StoreError when the heads of the batch do not follow one another. */
+  replicate(call: number, batch: ReplicatedBatch): Uint8Array {
+    const { topic, origin, incarnation, messages, deletes, enqueues } = batch;
+    const firstHead = firstHeadOf(batch);
+    const to = this.#to;
+    this.#begin("replicate", call);
+    this.#knownLog(topic, origin);
+    to.text(incarnation);
+    to.f64(firstHead);
+    to.u32(messages.length);
+    for (const message of messages) {
+      to.u8(message.deleted ? 1 : 0);
+      this.#content(message);
+    }
+    to.u32(deletes.length);
+    for (const range of deletes) {
+      this.#knownLog(range.topic, origin);
+      to.f64(range.from);
+      to.f64(range.to);
+    }
+    to.u32(enqueues.length);
+    for (const { headId, message } of enqueues) {
+      to.f64(headId);
+      this.#fifoMessage(message);
+    }
+    return this.#end();
+  }
+
+  archive(call: number, topic: string, origin: NodeName): Uint8Array {
+    this.#begin("archive", call);
+    this.#log(topic, origin);
+    return this.#end();
+  }
+
   enqueueFifo(call: number, message: NewFifoMessage): Uint8Array {
     this.#begin("enqueueFifo", call);
-    this.#to.text(message.queue);
-    writeId(this.#to, message.id);
-    this.#log(message.topic, message.source);
-    writeNode(this.#to, message.target);
-    this.#to.f64(message.createdAtMs);
-    this.#to.bytes(message.payload);
-    this.#to.bytes(message.headers);
+    this.#fifoMessage(message);
     return this.#end();
   }
 
@@ -112,28 +177,53 @@ export class RequestWriter {
     return this.#end();
   }
 
-  recordPeerSyncState(call: number, state: PeerSyncState): Uint8Array {
-    this.#begin("recordPeerSyncState", call);
-    writePeerSyncState(this.#to, state);
+  recordPeerSync(
+    call: number,
+    states: readonly PeerSyncState[],
+    cursor: PeerCursor | undefined,
+  ): Uint8Array {
+    this.#begin("recordPeerSync", call);
+    this.#to.u32(states.length);
+    for (const state of states) writePeerSyncState(this.#to, state);
+    writePeerCursor(this.#to, cursor);
     return this.#end();
   }
 
   read(call: number, topic: string, origin: NodeName, from: number, limits: ReadLimits): Uint8Array {
     this.#begin("read", call);
     this.#log(topic, origin);
-    this.#to.f64(from);
-    this.#to.f64(limits.messages);
-    this.#to.f64(limits.bytes);
+    this.#pageStart(from, limits);
     return this.#end();
   }
 
-  peekFifo(call: number, queue: string): Uint8Array {
-    this.#begin("peekFifo", call);
-    this.#to.text(queue);
+  readArchived(
+    call: number,
+    topic: string,
+    origin: NodeName,
+    name: string,
+    from: number,
+    limits: ReadLimits,
+  ): Uint8Array {
+    this.#begin("readArchived", call);
+    this.#log(topic, origin);
+    this.#to.text(name);
+    this.#pageStart(from, limits);
     return this.#end();
   }
 
-  plain(op: "heads" | "peerSyncStates" | "check" | "stats" | "close", call: number): Uint8Array {
+  idAt(call: number, sequence: number): Uint8Array {
+    this.#begin("idAt", call);
+    this.#to.f64(sequence);
+    return this.#end();
+  }
+
+  named(op: "peekFifo" | "peerCursor", call: number, name: string): Uint8Array {
+    this.#begin(op, call);
+    this.#to.text(name);
+    return this.#end();
+  }
+
+  plain(op: PlainOp | "close", call: number): Uint8Array {
     this.#begin(op, call);
     return this.#end();
   }
@@ -151,17 +241,41 @@ export class RequestWriter {
   }
 
   #message(message: NewMessage): void {
+    this.#knownLog(message.topic, message.origin);
+    this.#content(message);
+  }
+
+  #content({ id, createdAtMs, payload, headers }: Omit<NewMessage, "topic" | "origin">): void {
     const to = this.#to;
-    const known = this.#logs.get(message.topic, message.origin);
-    to.u32(known ?? this.#logs.size);
-    if (known === undefined) {
-      this.#logs.set(message.topic, message.origin, this.#logs.size);
-      this.#log(message.topic, message.origin);
-    }
+    writeId(to, id);
+    to.f64(createdAtMs);
+    to.bytes(payload);
+    to.bytes(headers);
+  }
+
+  #fifoMessage(message: NewFifoMessage): void {
+    const to = this.#to;
+    to.text(message.queue);
     writeId(to, message.id);
+    this.#log(message.topic, message.source);
+    writeNode(to, message.target);
     to.f64(message.createdAtMs);
     to.bytes(message.payload);
     to.bytes(message.headers);
+  }
+
+  #pageStart(from: number, limits: ReadLimits): void {
+    this.#to.f64(from);
+    this.#to.f64(limits.messages);
+    this.#to.f64(limits.bytes);
+  }
+
+  #knownLog(topic: string, origin: NodeName): void {
+    const known = this.#logs.get(topic, origin);
+    this.#to.u32(known ?? this.#logs.size);
+    if (known !== undefined) return;
+    this.#logs.set(topic, origin, this.#logs.size);
+    this.#log(topic, origin);
   }
 
   #log(topic: string, origin: NodeName): void {
@@ -203,21 +317,36 @@ export class RequestReader {
           marker: this.#entry(from),
         });
       }
+      case "replicate":
+        return write({ op, call, bytes, ...this.#replicated(from) });
+      case "archive":
+        return write({ op, call, bytes, ...readLog(from) });
       case "enqueueFifo":
         return write({ op, call, bytes, entry: readFifoEntry(from) });
       case "ackFifo":
       case "rejectFifo":
         return write({ op, call, bytes, queue: from.text(), id: readStoredId(from) });
-      case "recordPeerSyncState":
-        return write({ op, call, bytes, state: readPeerSyncState(from) });
+      case "recordPeerSync": {
+        const states: PeerSyncState[] = [];
+        for (let left = from.u32(); left > 0; left--) states.push(readPeerSyncState(from));
+        return write({ op, call, bytes, states, cursor: readPeerCursor(from) });
+      }
       case "read": {
         const log = readLog(from);
-        const first = from.f64();
-        return read({ op, call, ...log, from: first, limits: { messages: from.f64(), bytes: from.f64() } });
+        return read({ op, call, ...log, ...readPageStart(from) });
       }
+      case "readArchived": {
+        const log = readLog(from);
+        return read({ op, call, ...log, name: from.text(), ...readPageStart(from) });
+      }
+      case "idAt":
+        return read({ op, call, sequence: from.f64() });
       case "peekFifo":
         return read({ op, call, queue: from.text() });
+      case "peerCursor":
+        return read({ op, call, peer: from.text() });
       case "heads":
+      case "archivedLogs":
       case "peerSyncStates":
       case "check":
       case "stats":
@@ -230,63 +359,60 @@ export class RequestReader {
   }
 
   #entry(from: ByteReader): LogEntry {
-    const number = from.u32();
-    let log = this.#logs[number];
-    if (log === undefined) {
-      const { topic, origin } = readLog(from);
-      log = this.#tables.tail(topic, origin);
-      this.#logs.push(log);
-    }
     return {
-      log,
+      log: this.#log(from),
       id: readStoredId(from),
       createdAtMs: from.f64(),
       payload: from.bytes(),
       headers: from.bytes(),
     };
   }
-}
 
-export function writeNode(to: ByteWriter, node: NodeName): void {
-  to.text(node.tenantId);
-  to.text(node.blName);
-  to.text(node.deviceId);
-}
+  #replicated(from: ByteReader): ReplicatedEntries {
+    const log = this.#log(from);
+    const incarnation = from.text();
+    const firstHead = from.f64();
+    let firstDeletedHead: number | undefined;
+    const messages: ReplicatedEntry[] = [];
+    for (let left = from.u32(); left > 0; left--) {
+      const deleted = from.u8() === 1;
+      if (deleted) firstDeletedHead ??= firstHead + messages.length;
+      messages.push({
+        log,
+        id: readStoredId(from),
+        createdAtMs: from.f64(),
+        payload: from.bytes(),
+        headers: from.bytes(),
+        deleted,
+      });
+    }
+    const deletes = [];
+    for (let left = from.u32(); left > 0; left--) {
+      deletes.push({ log: this.#log(from), from: from.f64(), to: from.f64() });
+    }
+    const enqueues = [];
+    for (let left = from.u32(); left > 0; left--) {
+      enqueues.push({ headId: from.f64(), entry: readFifoEntry(from) });
+    }
+    return { log, incarnation, firstHead, firstDeletedHead, messages, deletes, enqueues };
+  }
 
-export function readNode(from: ByteReader): NodeName {
-  return { tenantId: from.text(), blName: from.text(), deviceId: from.text() };
-}
-
-export function writePeerSyncState(to: ByteWriter, state: PeerSyncState): void {
-  to.text(state.peer);
-  to.text(state.topic);
-  writeNode(to, state.origin);
-  to.f64(state.localHead);
-  to.f64(state.remoteHead);
-  to.f64(state.lastSyncedHead);
-  to.f64(state.lastAttemptAtMs);
-  to.f64(state.lastSuccessAtMs);
-  to.f64(state.consecutiveFailures);
-  to.text(state.lastError);
-}
-
-export function readPeerSyncState(from: ByteReader): PeerSyncState {
-  return {
-    peer: from.text(),
-    topic: from.text(),
-    origin: readNode(from),
-    localHead: from.f64(),
-    remoteHead: from.f64(),
-    lastSyncedHead: from.f64(),
-    lastAttemptAtMs: from.f64(),
-    lastSuccessAtMs: from.f64(),
-    consecutiveFailures: from.f64(),
-    lastError: from.text(),
-  };
+  #log(from: ByteReader): LogTail {
+    const known = this.#logs[from.u32()];
+    if (known !== undefined) return known;
+    const { topic, origin } = readLog(from);
+    const log = this.#tables.tail(topic, origin);
+    this.#logs.push(log);
+    return log;
+  }
 }
 
 function readLog(from: ByteReader): { topic: string; origin: NodeName } {
   return { topic: from.text(), origin: readNode(from) };
+}
+
+function readPageStart(from: ByteReader): { from: number; limits: ReadLimits } {
+  return { from: from.f64(), limits: { messages: from.f64(), bytes: from.f64() } };
 }
 
 function readFifoEntry(from: ByteReader): FifoEntry {

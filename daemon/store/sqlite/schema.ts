@@ -15,6 +15,9 @@ export const APPLICATION_ID = 0x6d627573;
  * The last run of a log is written when it ends, and otherwise now and then: a commit of one message would write twice
  * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; those behind it say which log
  * and head they have.
+ *
+ * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
+ * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [[
   `CREATE TABLE logs (
@@ -87,6 +90,33 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
 ], [
   "CREATE TABLE runs_written (last_sequence INTEGER NOT NULL)",
   "INSERT INTO runs_written SELECT coalesce(max(sequence), 0) FROM messages", // until then, every commit wrote its runs
+], [
+  "CREATE TABLE storage (incarnation TEXT NOT NULL)", // one row, made after the migration
+  // Built anew, because what is unique has changed. Not renamed: after that SQLite takes the temporary database, and
+  // with it the checkpoint that follows, for locked.
+  "CREATE TABLE old_logs AS SELECT * FROM logs",
+  "DROP TABLE logs",
+  `CREATE TABLE logs (
+    log INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    tenant_id TEXT NOT NULL,
+    bl_name TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    incarnation TEXT NOT NULL,
+    archived_as TEXT NOT NULL,
+    UNIQUE (topic, tenant_id, bl_name, device_id, archived_as)
+  )`,
+  "INSERT INTO logs SELECT log, topic, tenant_id, bl_name, device_id, '', '' FROM old_logs",
+  "DROP TABLE old_logs",
+  `CREATE TABLE peer_cursors (
+    peer TEXT PRIMARY KEY,
+    incarnation TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    message_id TEXT NOT NULL
+  ) WITHOUT ROWID`,
+  "ALTER TABLE peer_sync_states ADD COLUMN local_incarnation TEXT NOT NULL DEFAULT ''",
+  "ALTER TABLE peer_sync_states ADD COLUMN remote_incarnation TEXT NOT NULL DEFAULT ''",
+  "ALTER TABLE peer_sync_states ADD COLUMN fork TEXT NOT NULL DEFAULT 'none'",
 ]];
 
 /**

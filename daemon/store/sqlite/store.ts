@@ -1,14 +1,18 @@
 import { closedError, StoreError } from "../error.ts";
 import type {
   Appended,
+  ArchivedLog,
   Deletion,
   FifoMessage,
   LogHead,
   NewFifoMessage,
   NewMessage,
   NodeName,
+  PeerCursor,
   PeerSyncState,
   ReadLimits,
+  Replicated,
+  ReplicatedBatch,
   Store,
   StoredMessage,
 } from "../store.ts";
@@ -33,12 +37,14 @@ const openPaths = new Set<string>();
 
 /** The store in one SQLite file, on a thread of its own. */
 export class SqliteStore implements Store {
+  readonly incarnation: string;
   readonly #link: StoreLink;
   readonly #path: string;
   readonly #requests = new RequestWriter();
   #closing: Promise<void> | undefined;
 
-  private constructor(link: StoreLink, path: string) {
+  private constructor(link: StoreLink, incarnation: string, path: string) {
+    this.incarnation = incarnation;
     this.#link = link;
     this.#path = path;
   }
@@ -53,7 +59,8 @@ export class SqliteStore implements Store {
     openPaths.add(real);
     try {
       const limit = maxPages === undefined ? {} : { maxPages };
-      return new SqliteStore(await StoreLink.open({ path: real, durability, ...limit }), real);
+      const { link, incarnation } = await StoreLink.open({ path: real, durability, ...limit });
+      return new SqliteStore(link, incarnation, real);
     } catch (error) {
       openPaths.delete(real);
       throw error;
@@ -85,12 +92,41 @@ export class SqliteStore implements Store {
     );
   }
 
+  replicate(batch: ReplicatedBatch): Promise<Replicated> {
+    return this.#call((call) => this.#requests.replicate(call, batch), answer.readReplicated);
+  }
+
+  idAt(sequence: number): Promise<string | undefined> {
+    return this.#call((call) => this.#requests.idAt(call, sequence), answer.readOptionalId);
+  }
+
+  archive(topic: string, origin: NodeName): Promise<string> {
+    return this.#call((call) => this.#requests.archive(call, topic, origin), answer.readText);
+  }
+
+  archivedLogs(): Promise<readonly ArchivedLog[]> {
+    return this.#call((call) => this.#requests.plain("archivedLogs", call), answer.readArchivedLogs);
+  }
+
+  readArchived(
+    topic: string,
+    origin: NodeName,
+    name: string,
+    from: number,
+    limits: ReadLimits,
+  ): Promise<StoredMessage[]> {
+    return this.#call(
+      (call) => this.#requests.readArchived(call, topic, origin, name, from, limits),
+      answer.readPage,
+    );
+  }
+
   enqueueFifo(message: NewFifoMessage): Promise<number> {
     return this.#call((call) => this.#requests.enqueueFifo(call, message), answer.readSequence);
   }
 
   peekFifo(queue: string): Promise<FifoMessage | undefined> {
-    return this.#call((call) => this.#requests.peekFifo(call, queue), answer.readFront);
+    return this.#call((call) => this.#requests.named("peekFifo", call, queue), answer.readFront);
   }
 
   ackFifo(queue: string, id: string): Promise<boolean> {
@@ -105,8 +141,12 @@ export class SqliteStore implements Store {
     return this.#call((call) => this.#requests.plain("peerSyncStates", call), answer.readPeerSyncStates);
   }
 
-  recordPeerSyncState(state: PeerSyncState): Promise<void> {
-    return this.#call((call) => this.#requests.recordPeerSyncState(call, state), answer.readNothing);
+  peerCursor(peer: string): Promise<PeerCursor | undefined> {
+    return this.#call((call) => this.#requests.named("peerCursor", call, peer), answer.readPeerCursor);
+  }
+
+  recordPeerSync(states: readonly PeerSyncState[], cursor?: PeerCursor): Promise<void> {
+    return this.#call((call) => this.#requests.recordPeerSync(call, states, cursor), answer.readNothing);
   }
 
   check(): Promise<void> {

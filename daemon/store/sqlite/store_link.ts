@@ -1,6 +1,6 @@
 import { StoreError } from "../error.ts";
 import type { AnswerReader } from "./answer.ts";
-import { readAnswer, readNothing } from "./answer.ts";
+import { readAnswer, readText } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { FrameReader } from "./frame.ts";
@@ -41,20 +41,19 @@ export class StoreLink {
     this.#worker.postMessage(start);
   }
 
-  /** Starts the thread and settles when it has opened the database; fails with its StoreError. */
-  static async open(options: ConnectionOptions): Promise<StoreLink> {
+  /** Starts the thread and settles when it has opened the database, with the incarnation of that; fails with its StoreError. */
+  static async open(options: ConnectionOptions): Promise<{ link: StoreLink; incarnation: string }> {
     const link = new StoreLink(options);
-    const opened = new Promise<void>((resolve, reject) => {
-      link.#pending.set(OPEN_CALL, { answered: () => resolve(readNothing()), failed: reject });
+    const opened = new Promise<string>((resolve, reject) => {
+      link.#pending.set(OPEN_CALL, { answered: (body) => resolve(readText(body)), failed: reject });
     });
     void link.#receive(); // ends with the thread, and never fails
     try {
-      await opened;
+      return { link, incarnation: await opened };
     } catch (error) {
       link.end();
       throw error;
     }
-    return link;
   }
 
   /** Sends a request; settles with what `decode` reads from its answer. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { NODE_A, testMessage } from "../contract.ts";
 import { StoreError, type StoreErrorCode } from "../error.ts";
+import type { PeerSyncState } from "../store.ts";
 import { SqliteStore } from "./store.ts";
 import { TestFolder } from "./test_folder.ts";
 
@@ -59,7 +60,7 @@ Deno.test("SqliteStore.open fails with not_writable where no file can be", async
 
 Deno.test("SqliteStore keeps messages, deletions, queues and states over close and open", async () => {
   const path = folder.file("reopen.sqlite");
-  const state = {
+  const state: PeerSyncState = {
     peer: "p",
     topic: "t",
     origin: NODE_A,
@@ -70,6 +71,9 @@ Deno.test("SqliteStore keeps messages, deletions, queues and states over close a
     lastSuccessAtMs: 5,
     consecutiveFailures: 6,
     lastError: "e",
+    localIncarnation: "l",
+    remoteIncarnation: "r",
+    fork: "open",
   };
   const fifo = {
     ...testMessage("t", "f"),
@@ -85,7 +89,7 @@ Deno.test("SqliteStore keeps messages, deletions, queues and states over close a
   await store.rejectFifo("q", fifo.id);
   await store.ackFifo("q", fifo.id);
   await store.ackFifo("q", "second");
-  await store.recordPeerSyncState(state);
+  await store.recordPeerSync([state]);
   await store.close();
   store = await SqliteStore.open({ path });
   assert.deepEqual(
@@ -233,7 +237,8 @@ Deno.test("SqliteStore has every acknowledged message after its process was kill
 Deno.test("SqliteStore does not keep a failed process from ending", async () => {
   const module = new URL("./store.ts", import.meta.url).href;
   const path = folder.file("failed.sqlite");
-  const program = `import { SqliteStore } from "${module}";
+  const program = `import type { PeerSyncState } from "../store.ts";
+import { SqliteStore } from "${module}";
     await SqliteStore.open({ path: ${JSON.stringify(path)} });
     throw new Error("the program failed");`;
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: ["eval", program] }).output();

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { NODE_A, testMessage } from "../contract.ts";
-import type { Appended, NewMessage } from "../store.ts";
+import type { Appended, NewMessage, PeerSyncState, Replicated, ReplicatedBatch } from "../store.ts";
 import {
   type AnswerReader,
   readAnswer,
@@ -9,13 +9,16 @@ import {
   readDeletion,
   readNothing,
   readPage,
+  readPeerSyncStates,
+  readReplicated,
+  readText,
 } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import type { ConnectionPorts } from "./connection.ts";
 import { Database } from "./database.ts";
 import { FRAME_LENGTH_BYTES } from "./frame.ts";
-import { RequestReader, RequestWriter } from "./request.ts";
+import { RequestReader, RequestWriter, type WriteRequest } from "./request.ts";
 
 const PLENTY = { messages: 100_000, bytes: 1 << 30 };
 
@@ -26,10 +29,15 @@ export class TestDatabase {
   readonly #requests = new RequestWriter();
   readonly #reader: RequestReader;
 
-  constructor(path: string, ports: Partial<ConnectionPorts> = {}) {
+  /** `maxPages`: pages of 4,096 bytes that the file may have. */
+  constructor(path: string, ports: Partial<ConnectionPorts> = {}, maxPages = 1 << 20) {
     this.path = path;
-    this.#database = new Database({ path, durability: "normal" }, ports);
+    this.#database = new Database({ path, durability: "normal", maxPages }, ports);
     this.#reader = new RequestReader(this.#database.logs);
+  }
+
+  get incarnation(): string {
+    return this.#database.incarnation;
   }
 
   get erasureDue(): boolean {
@@ -51,12 +59,50 @@ export class TestDatabase {
     return this.#call(this.#requests.read(1, topic, NODE_A, from, limits), readPage);
   }
 
+  replicate(batch: ReplicatedBatch): Replicated {
+    return this.#call(this.#requests.replicate(1, batch), readReplicated);
+  }
+
+  /** Applies calls that wait together. Says how many of them each commit took. */
+  together(...calls: ((requests: RequestWriter) => Uint8Array)[]): number[] {
+    const waiting: WriteRequest[] = [];
+    for (const encode of calls) {
+      const request = this.#reader.read(new Uint8Array(encode(this.#requests)).subarray(FRAME_LENGTH_BYTES));
+      if (request.kind === "write") waiting.push(request.request);
+    }
+    const counts: number[] = [];
+    while (waiting.length > 0) {
+      const count = this.#database.commit(waiting, new ByteWriter());
+      waiting.splice(0, count);
+      counts.push(count);
+    }
+    return counts;
+  }
+
+  archive(topic: string): string {
+    return this.#call(this.#requests.archive(1, topic, NODE_A), readText);
+  }
+
+  peerSyncStates(): PeerSyncState[] {
+    return this.#call(this.#requests.plain("peerSyncStates", 1), readPeerSyncStates);
+  }
+
   check(): void {
     this.#call(this.#requests.plain("check", 1), readNothing);
   }
 
   checkpointIfDue(): void {
     this.#database.checkpointIfDue();
+  }
+
+  /** Names and heads of the logs set aside. */
+  get archived(): string[] {
+    return [...this.#database.logs.archived()].map(({ name, log }) => `${name} ${log.head}`).sort();
+  }
+
+  /** Topics and incarnations. */
+  get incarnations(): string[] {
+    return [...this.#database.logs.tails()].map((log) => `${log.topic} ${log.incarnation}`).sort();
   }
 
   /** Topics and heads. */

@@ -7,5 +7,5 @@ export interface ThreadStart {
   readonly options: ConnectionOptions;
 }
 
-/** The number of the call that the thread answers unasked: opening the database. */
+/** The number of the call that the thread answers unasked: opening the database. The answer is its incarnation. */
 export const OPEN_CALL = 0;

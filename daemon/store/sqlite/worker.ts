@@ -3,7 +3,7 @@
  * A file of its own, and nobody imports it: as the entry of a worker it would take itself for the main program.
  */
 import { StoreError } from "../error.ts";
-import { nothing, writeAnswer, writeFailure } from "./answer.ts";
+import { nothing, text, writeAnswer, writeFailure } from "./answer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { Database } from "./database.ts";
 import { FrameReader } from "./frame.ts";
@@ -125,7 +125,7 @@ function start({ requests, answers, options }: ThreadStart): void {
     writeFailure(greeting, OPEN_CALL, error);
     return pipe.write(greeting.written);
   }
-  writeAnswer(greeting, OPEN_CALL, nothing);
+  writeAnswer(greeting, OPEN_CALL, text(database.incarnation));
   pipe.write(greeting.written);
   new StoreThread(new PipeReader(requests), pipe, database).run();
 }

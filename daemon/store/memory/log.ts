@@ -1,0 +1,106 @@
+import { noSuchRange } from "../error.ts";
+import { differsError, firstHeadOf, gapError } from "../replication.ts";
+import type { NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
+
+const NO_BYTES = new Uint8Array();
+
+/** One log in memory. */
+export class MemoryLog {
+  readonly topic: string;
+  readonly origin: NodeName;
+  /** "" where unknown. */
+  incarnation = "";
+  /** The message with head n is at n - 1. */
+  readonly #messages: StoredMessage[] = [];
+  /** The ranges deleted, for messages that arrive later. */
+  readonly #deletes: { readonly from: number; readonly to: number }[] = [];
+
+  constructor(topic: string, origin: NodeName) {
+    this.topic = topic;
+    this.origin = origin;
+  }
+
+  /** The newest head; 0 when there is no message. */
+  get head(): number {
+    return this.#messages.length;
+  }
+
+  /** The sequence of the newest message; 0 when there is none. */
+  get sequence(): number {
+    return this.#messages.at(-1)?.sequence ?? 0;
+  }
+
+  push(message: StoredMessage): void {
+    this.#messages.push(message.deleted ? { ...message, payload: NO_BYTES, headers: NO_BYTES } : message);
+  }
+
+  /** See `Store.read`. */
+  read(from: number, limits: ReadLimits): StoredMessage[] {
+    const page: StoredMessage[] = [];
+    let bytes = 0;
+    for (let at = from - 1; at < this.#messages.length && page.length < limits.messages; at++) {
+      const message = this.#messages[at];
+      if (message === undefined) break;
+      bytes += message.payload.length + message.headers.length;
+      if (bytes > limits.bytes && page.length > 0) break;
+      page.push(message);
+    }
+    return page;
+  }
+
+  /** Deletes messages that exist, and says how many were not deleted before. Throws "conflict". */
+  deleteStored(from: number, to: number): number {
+    if (from < 1 || from > to || to > this.head) throw noSuchRange(from, to, this.head);
+    return this.delete(from, to);
+  }
+
+  /** Deletes a range that may lie beyond the head, and says how many messages were newly deleted. */
+  delete(from: number, to: number): number {
+    this.#deletes.push({ from, to });
+    let count = 0;
+    for (let head = from; head <= Math.min(to, this.head); head++) if (this.mark(head)) count++;
+    return count;
+  }
+
+  /** Whether the message at a head was not deleted before; it is now. */
+  mark(head: number): boolean {
+    const message = this.#messages[head - 1];
+    if (message === undefined || message.deleted) return false;
+    this.#messages[head - 1] = { ...message, payload: NO_BYTES, headers: NO_BYTES, deleted: true };
+    return true;
+  }
+
+  /** Whether a range deleted before covers a head. */
+  covers(head: number): boolean {
+    return this.#deletes.some(({ from, to }) => from <= head && head <= to);
+  }
+
+  /** The heads of stored messages that the batch has as deleted. Throws "gap" or "conflict", see `Store.replicate`. */
+  compare(batch: ReplicatedBatch): number[] {
+    const first = firstHeadOf(batch);
+    if (first > this.head + 1) throw gapError(this.topic, first, this.head);
+    const deleted: number[] = [];
+    for (const message of batch.messages) {
+      const stored = this.#messages[message.headId - 1];
+      if (stored === undefined) break;
+      const field = differentField(stored, message);
+      if (field !== undefined) throw differsError(this.topic, message.headId, field);
+      if (message.deleted && !stored.deleted) deleted.push(message.headId);
+    }
+    return deleted;
+  }
+}
+
+type Compared = Pick<StoredMessage, "id" | "createdAtMs" | "payload" | "headers" | "deleted">;
+
+function differentField(a: Compared, b: Compared): string | undefined {
+  if (a.id !== b.id) return "id";
+  if (a.createdAtMs !== b.createdAtMs) return "time";
+  if (a.deleted || b.deleted) return undefined;
+  if (!sameBytes(a.payload, b.payload)) return "payload";
+  return sameBytes(a.headers, b.headers) ? undefined : "headers";
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

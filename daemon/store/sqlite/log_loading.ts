@@ -1,0 +1,96 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../error.ts";
+import { LogTail } from "./log_tail.ts";
+import { prepareRows } from "./row_statement.ts";
+
+/** The ends of all logs as a file has them. */
+export interface LoadedLogs {
+  readonly inUse: readonly LogTail[];
+  readonly archived: readonly { readonly name: string; readonly log: LogTail }[];
+  /** Those whose last run the table does not have as it is. */
+  readonly unwritten: readonly LogTail[];
+  /** The highest number of a log, and of a message; 0 when there is none. */
+  readonly lastLog: number;
+  readonly lastSequence: number;
+}
+
+/** Rows that recovery holds at a time. */
+const RECOVERY_ROWS = 10_000;
+
+/** Throws "broken" when messages belong to no log, and SQLite's errors. */
+export function loadLogs(db: DatabaseSync): LoadedLogs {
+  const rows = prepareRows<RawLog>(
+    db,
+    `SELECT l.log, l.topic, l.tenant_id, l.bl_name, l.device_id, l.incarnation, l.archived_as, r.first_head,
+            r.first_sequence, r.count
+       FROM logs l LEFT JOIN runs r ON r.log = l.log
+         AND r.first_head = (SELECT max(first_head) FROM runs WHERE log = l.log)`,
+  );
+  const inUse: LogTail[] = [];
+  const archived: { name: string; log: LogTail }[] = [];
+  const byNumber = new Map<number, LogTail>();
+  for (const [number, topic, tenantId, blName, deviceId, incarnation, archivedAs, ...last] of rows.all()) {
+    const [firstHead, firstSequence, count] = last;
+    const run = firstHead === null ? undefined : { firstHead, firstSequence, count };
+    const log = new LogTail(topic, { tenantId, blName, deviceId }, { number, incarnation, run });
+    if (archivedAs === "") inUse.push(log);
+    else archived.push({ name: archivedAs, log });
+    byNumber.set(number, log);
+  }
+  const last = prepareRows<[number | null, number | null]>(
+    db,
+    "SELECT (SELECT max(log) FROM logs), (SELECT max(sequence) FROM messages)",
+  );
+  const [lastLog, lastSequence] = last.get() ?? [null, null];
+  return {
+    inUse,
+    archived,
+    unwritten: recoverRuns(db, byNumber),
+    lastLog: lastLog ?? 0,
+    lastSequence: lastSequence ?? 0,
+  };
+}
+
+/**
+ * Finds the last runs that were in memory only, and says whose they are. A run is written in the commit that ends it,
+ * so what a log has behind its runs in the table is one run, or continues the last of them.
+ */
+function recoverRuns(db: DatabaseSync, logs: ReadonlyMap<number, LogTail>): LogTail[] {
+  const behind = prepareRows<[sequence: number, log: number, head: number]>(
+    db,
+    "SELECT sequence, log, head FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
+  );
+  const unwritten = new Set<LogTail>();
+  let [after] = prepareRows<[number]>(db, "SELECT last_sequence FROM runs_written").get() ?? [0];
+  for (;;) {
+    const rows = behind.all(after, RECOVERY_ROWS);
+    for (const [sequence, number, head] of rows) {
+      after = sequence;
+      const log = logs.get(number);
+      if (log === undefined || head > log.head + 1) throw inconsistent(sequence);
+      if (head <= log.head) continue;
+      if (!log.continuesAt(sequence)) log.startRun(sequence);
+      log.extendRun();
+      unwritten.add(log);
+    }
+    if (rows.length < RECOVERY_ROWS) return [...unwritten];
+  }
+}
+
+function inconsistent(sequence: number): StoreError {
+  const wish = "restore the file from a copy, or from a peer";
+  return new StoreError("broken", `Cannot open the store: message ${sequence} belongs to no log; ${wish}`);
+}
+
+type RawLog =
+  | [...RawName, firstHead: number, firstSequence: number, count: number]
+  | [...RawName, firstHead: null, firstSequence: null, count: null];
+type RawName = [
+  log: number,
+  topic: string,
+  tenantId: string,
+  blName: string,
+  deviceId: string,
+  incarnation: string,
+  archivedAs: string,
+];
