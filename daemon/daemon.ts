@@ -1,4 +1,4 @@
-import { GrpcServer, Status, StatusError } from "@msgbus/grpc";
+import { GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc";
 import type { TlsRefusal, TlsRefusalCode } from "@msgbus/grpc/tls";
 import { Authenticator } from "./auth/authenticator.ts";
 import { AuthFileError } from "./auth/error.ts";
@@ -10,11 +10,16 @@ import { Listeners } from "./listeners.ts";
 import type { Logger } from "./log.ts";
 import { LogGate } from "./log_gate.ts";
 import type { ServerCredentials } from "./server_credentials.ts";
+import { followPeers, openSynchronizer } from "./peers.ts";
 import { serveMsgbus } from "./service/msgbus_service.ts";
+import { statusOfBusError } from "./service/status.ts";
 import { serveStandardServices } from "./service/standard_services.ts";
 import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Store } from "./store/store.ts";
+import { serveSync } from "./sync/serve_sync.ts";
+import type { Synchronizer } from "./sync/synchronizer.ts";
+import { systemTimer } from "./bus/timer.ts";
 
 /** Milliseconds that running calls have to finish when the daemon stops. */
 const STOP_GRACE_MS = 10_000;
@@ -26,6 +31,7 @@ export class Daemon {
   readonly #store: Store;
   readonly #bus: Bus;
   readonly #server: GrpcServer;
+  readonly #synchronizer: Synchronizer;
   readonly #stopping: AbortController;
   readonly #serving: Promise<void>[];
   readonly #log: Logger;
@@ -40,6 +46,7 @@ export class Daemon {
     store: Store,
     bus: Bus,
     server: GrpcServer,
+    synchronizer: Synchronizer,
     listeners: Listeners,
     authenticator: Authenticator | undefined,
     config: Config,
@@ -49,6 +56,7 @@ export class Daemon {
     this.#store = store;
     this.#bus = bus;
     this.#server = server;
+    this.#synchronizer = synchronizer;
     this.#stopping = stopping;
     this.#log = log;
     this.#listeners = listeners;
@@ -81,11 +89,30 @@ export class Daemon {
       });
       const stopping = new AbortController();
       const authenticator = auth && await openAuthenticator(bus, auth);
-      serveMsgbus(server, bus, stopping.signal, authenticator && ((call) => authenticator.busOf(call)));
+      const synchronizer = openSynchronizer(bus, config, log);
+      const accessOf = authenticator && ((call: ServerCall) => authenticator.busOf(call));
+      serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer);
+      serveSync(server, bus, {
+        synchronizer,
+        timer: systemTimer,
+        stopping: stopping.signal,
+        accessOf: accessOf ?? (() => bus),
+        statusOf: statusOfBusError,
+      });
       const health = serveStandardServices(server, bus);
       stopping.signal.addEventListener("abort", () => health.stop(), { once: true });
       const listeners = await Listeners.open(config, credentials?.tls, refusalLog(log));
-      const daemon = new Daemon(store, bus, server, listeners, authenticator, config, stopping, log);
+      const daemon = new Daemon(
+        store,
+        bus,
+        server,
+        synchronizer,
+        listeners,
+        authenticator,
+        config,
+        stopping,
+        log,
+      );
       if (credentials !== undefined) {
         log.info("certificate: {certificate}", { certificate: credentials.tls.summary });
       }
@@ -97,6 +124,7 @@ export class Daemon {
         durability: config.durability,
         logs: bus.heads().length,
       });
+      await followPeers(synchronizer, config);
       return daemon;
     } catch (error) {
       await store.close();
@@ -159,6 +187,7 @@ export class Daemon {
     this.#log.info("stopping: {connections} connections", { connections: this.#server.connections });
     // A subscription has no end of its own to wait for.
     this.#stopping.abort(new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again"));
+    await this.#synchronizer.close();
     await this.#server.shutdown(STOP_GRACE_MS);
     await Promise.all(this.#serving);
     await this.#bus.close();

@@ -1,3 +1,8 @@
+/**
+ * How the SDK reaches a daemon: for programs that speak its protocol themselves.
+ *
+ * @module
+ */
 import { type Connect, connectTcp, connectTcpOverNode, connectUnix, connectUnixOverNode } from "@msgbus/grpc";
 import type { TlsClientOptions } from "@msgbus/grpc/tls";
 import { runtime } from "./runtime.ts";

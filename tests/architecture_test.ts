@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "daemon/store": [],
   "daemon/service": ["daemon/bus", "daemon/store/store.ts", "grpc", "proto"],
   "daemon/gateway": ["daemon/bus"],
-  "daemon/sync": ["daemon/bus", "grpc", "proto"],
+  "daemon/sync": ["daemon/bus", "daemon/store/store.ts", "grpc", "proto"],
   "daemon/config": [],
   "daemon/auth": ["daemon/bus", "grpc"],
   "daemon/cli": ["sdk", "daemon/config", "daemon/auth", "daemon/bus/grants.ts"],
@@ -35,6 +35,7 @@ const TESTS_MAY_ALSO_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "daemon/bus": ["daemon/store/memory"],
   "daemon/auth": ["daemon/store/memory"],
   "daemon/service": ["daemon/store/memory"],
+  "daemon/sync": ["daemon/store/memory", "daemon/service"],
 };
 
 /** Only the listed folders open sockets. */

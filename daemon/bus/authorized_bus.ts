@@ -91,6 +91,19 @@ export class AuthorizedBus implements BusAccess {
     return await this.#bus.peerSyncStates();
   }
 
+  fetchArchived(request: FetchRequest, name: string): AsyncGenerator<readonly Message[]> {
+    this.#requireRead("fetch from", request.topic);
+    return this.#bus.fetchArchived(request, name);
+  }
+
+  requireGrant(grant: "sync" | "admin", action: string): void {
+    if (this.#grants[grant]) return;
+    throw new BusError(
+      "permission_denied",
+      `Cannot ${action}: ${this.#caller} may not; grant it "${grant}"`,
+    );
+  }
+
   #requireRead(action: string, topic: string): void {
     if (!this.#grants.mayRead(topic)) throw this.#denied(action, topic, "subscribe");
   }

@@ -1,7 +1,16 @@
-import type { FifoMessage, LogHead, NodeName, PeerSyncState, Store } from "../store/store.ts";
+import type {
+  ArchivedLog,
+  FifoMessage,
+  LogHead,
+  NodeName,
+  PeerCursor,
+  PeerSyncState,
+  Store,
+} from "../store/store.ts";
 import { Admission } from "./admission.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { BusError, toBusError } from "./error.ts";
+import { FifoForwarding } from "./fifo_forwarding.ts";
 import { FifoQueues } from "./fifo_queues.ts";
 import { type BusLimits, DEFAULT_BUS_LIMITS, DEFAULT_FETCH_LIMIT, MAX_FETCH_LIMIT } from "./limits.ts";
 import type { Log } from "./log.ts";
@@ -16,15 +25,18 @@ import {
   resolveNode,
 } from "./names.ts";
 import { Publisher } from "./publisher.ts";
+import { Replicator } from "./replicator.ts";
 import type {
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
   PublishRequest,
+  ReplicateRequest,
   RequestNode,
   SubscribeRequest,
 } from "./requests.ts";
 import type { Subscription } from "./subscription.ts";
+import { systemTimer, type Timer } from "./timer.ts";
 import { UuidGenerator } from "./uuid.ts";
 
 /** What a bus is made of. */
@@ -37,6 +49,8 @@ export interface BusOptions {
   readonly clock: () => number;
   /** Fills the array with random bytes. */
   readonly random: (into: Uint8Array<ArrayBuffer>) => void;
+  /** The runtime's where absent. */
+  readonly timer?: Timer;
   /** Those left out have their defaults. */
   readonly limits?: Partial<BusLimits>;
 }
@@ -62,6 +76,8 @@ export class Bus {
   readonly #admission: Admission;
   readonly #publisher: Publisher;
   readonly #fifo: FifoQueues;
+  readonly #forwarding: FifoForwarding;
+  readonly #replicator: Replicator;
   #closed: Promise<void> | undefined;
 
   private constructor(options: BusOptions, limits: BusLimits, logs: Logs) {
@@ -73,7 +89,18 @@ export class Bus {
     this.#logs = logs;
     this.#admission = new Admission(limits);
     this.#publisher = new Publisher(options.store, logs, this.#admission);
-    this.#fifo = new FifoQueues(options.store, options.node, this.#admission);
+    this.#forwarding = new FifoForwarding({
+      node: options.node,
+      logs,
+      publisher: this.#publisher,
+      uuids: this.#uuids,
+      now: () => this.#now(),
+      timer: options.timer ?? systemTimer,
+      deleteStored: (log, from, to) => this.#deleteStored(log, from, to),
+    });
+    this.#fifo = new FifoQueues(options.store, options.node, this.#admission, this.#forwarding);
+    const { store, node } = options;
+    this.#replicator = new Replicator(store, node, logs, this.#admission, this.#forwarding, limits);
   }
 
   /** Loads the heads of all logs. Fails with invalid_argument when the node's name is invalid. */
@@ -81,7 +108,9 @@ export class Bus {
     checkNode(options.node, "node");
     const limits = { ...DEFAULT_BUS_LIMITS, ...options.limits };
     try {
-      return new Bus(options, limits, await Logs.load(options.store, limits));
+      const bus = new Bus(options, limits, await Logs.load(options.store, options.node, limits));
+      bus.#forwarding.start();
+      return bus;
     } catch (error) {
       throw toBusError("open the bus", error);
     }
@@ -115,10 +144,98 @@ export class Bus {
     return head > 0 ? head : undefined;
   }
 
-  /** Every log with at least one message, in no particular order. */
+  /** Every log with at least one message, in no particular order. Those of this node have its incarnation. */
   heads(): readonly LogHead[] {
     this.#admission.checkOpen("list heads");
-    return this.#logs.heads();
+    const { incarnation } = this;
+    return this.#logs.heads().map((head) => head.origin === this.node ? { ...head, incarnation } : head);
+  }
+
+  /** The id of the node's data directory; it never changes. */
+  get incarnation(): string {
+    return this.#store.incarnation;
+  }
+
+  /** One log with its head; its head is 0 when it does not exist. */
+  logHead(topic: string, origin: NodeName): LogHead {
+    const log = this.#logs.get(topic, resolveNode(origin, this.node, "origin"));
+    if (log === undefined) return { topic, origin, headId: 0, sequence: 0, incarnation: "" };
+    const incarnation = log.origin === this.node ? this.incarnation : log.incarnation;
+    return { topic, origin: log.origin, headId: log.head, sequence: log.sequence, incarnation };
+  }
+
+  /** Calls back whenever messages of a log were committed, until the returned function is called. */
+  watchHeads(changed: (topic: string, origin: NodeName) => void): () => void {
+    return this.#logs.watch(({ topic, origin }) => changed(topic, origin));
+  }
+
+  /** The sequence of the newest committed message over all logs of this node; 0 when there is none. */
+  get sequence(): number {
+    return this.#logs.sequence;
+  }
+
+  /** The id of the message with a sequence; undefined when there is none. */
+  async idAt(sequence: number): Promise<string | undefined> {
+    return await this.#stored("look a message up", () => this.#store.idAt(sequence));
+  }
+
+  /**
+   * Stores messages of another node's log, and settles with the log's head when they are durable; then subscribers have
+   * been woken. Messages that are stored already change nothing. Messages of the local node are only compared.
+   *
+   * Fails with a ConflictError (failed_precondition) when a message differs from the one that is stored, with
+   * failed_precondition when messages before them are missing or a delete marker is none of their origin's, with
+   * invalid_argument or resource_exhausted. Then nothing was changed.
+   */
+  replicate(request: ReplicateRequest): Promise<number> {
+    return this.#replicator.replicate(request);
+  }
+
+  /**
+   * Sets a log aside and settles with its name from then on: a log of this topic and origin begins anew. Subscriptions
+   * of it end. Fails with failed_precondition when there is no such log.
+   */
+  async archive(topic: string, origin: NodeName): Promise<string> {
+    const log = this.#logs.get(topic, resolveNode(origin, this.node, "origin"));
+    const name = await this.#stored(`set "${topic}" aside`, () => this.#store.archive(topic, origin));
+    log?.clear();
+    return name;
+  }
+
+  /** The logs that were set aside. */
+  async archivedLogs(): Promise<readonly ArchivedLog[]> {
+    return await this.#stored("list the logs set aside", () => this.#store.archivedLogs());
+  }
+
+  /** Like {@link fetch}, of a log that was set aside under this name. Nothing for one that does not exist. */
+  async *fetchArchived(request: FetchRequest, name: string): AsyncGenerator<readonly Message[]> {
+    checkName(request.topic, "topic");
+    const { topic } = request;
+    const origin = resolveNode(request.origin, this.node, "origin");
+    let from = Math.max(1, request.fromHeadId);
+    for (let left = servedLimit(request.limit); left > 0;) {
+      const limits = { messages: Math.min(left, this.limits.pageMessages), bytes: this.limits.pageBytes };
+      const page = await this.#stored(
+        `read "${topic}"`,
+        () => this.#store.readArchived(topic, origin, name, from, limits),
+      );
+      if (page.length === 0) return;
+      from += page.length;
+      left -= page.length;
+      yield page.map(({ headId, sequence, id, createdAtMs, payload, headers, deleted }) =>
+        new Message(topic, origin, headId, sequence, id, createdAtMs, payload, headers, deleted)
+      );
+    }
+  }
+
+  /** What was recorded last of a peer as a whole. */
+  async peerCursor(peer: string): Promise<PeerCursor | undefined> {
+    return await this.#stored("read a peer's cursor", () => this.#store.peerCursor(peer));
+  }
+
+  /** Keeps what is known of a peer. Settles when it is durable. */
+  async recordPeerSync(states: readonly PeerSyncState[], cursor?: PeerCursor): Promise<void> {
+    await this.#stored("keep a peer's state", () => this.#store.recordPeerSync(states, cursor));
   }
 
   /**
@@ -201,13 +318,11 @@ export class Bus {
 
   /** What is known about copying from peers, ordered by peer, topic and origin. */
   async peerSyncStates(): Promise<readonly PeerSyncState[]> {
-    this.#admission.checkOpen("list peer sync states");
-    try {
-      return await this.#store.peerSyncStates();
-    } catch (error) {
-      throw toBusError("list peer sync states", error);
-    }
+    return await this.#stored("list peer sync states", () => this.#store.peerSyncStates());
   }
+
+  /** Whoever has the bus itself may do everything. */
+  requireGrant(_grant: "sync" | "admin", _action: string): void {}
 
   /** Whether the bus is open and its store answers and still accepts writes. Never rejects. */
   async ready(): Promise<Readiness> {
@@ -226,8 +341,22 @@ export class Bus {
   }
 
   async #close(): Promise<void> {
+    this.#forwarding.close();
     await this.#admission.close();
     this.#logs.disconnect();
+  }
+
+  /** Calls the store for somebody, whom a closing bus refuses and waits for. */
+  async #stored<T>(action: string, call: () => Promise<T>): Promise<T> {
+    this.#admission.checkOpen(action);
+    this.#admission.enter(0);
+    try {
+      return await call();
+    } catch (error) {
+      throw toBusError(action, error);
+    } finally {
+      this.#admission.exit(0);
+    }
   }
 
   async #deleteStored(log: Log, from: number, to: number): Promise<number> {

@@ -15,6 +15,8 @@ export interface BusAccess extends
     | "ackFifo"
     | "rejectFifo"
     | "peerSyncStates"
+    | "requireGrant"
+    | "fetchArchived"
   > {
   /** Aborted, with the error to end its streams with, when the caller's rights were changed. Never where absent. */
   readonly revoked?: AbortSignal;

@@ -225,10 +225,10 @@ Deno.test("Bus.deleteRange refuses reversed ranges, other nodes and reserved top
 Deno.test("Bus FIFO follows the rules of queues", async () => {
   const bus = await openTestBus(new MemoryStore());
   const empty = { tenantId: "", blName: "", deviceId: "" };
-  const request = { queue: "q", topic: "t", target: OTHER, payload: Uint8Array.of(1), headers: NO_BYTES };
+  const request = { queue: "q", topic: "t", target: LOCAL, payload: Uint8Array.of(1), headers: NO_BYTES };
   await assert.rejects(bus.peekFifo("q"), isBusError("not_found"));
   const first = await bus.enqueueFifo(request);
-  assert.deepEqual([first.source, first.target, first.sequence, first.attempts], [LOCAL, OTHER, 1, 0]);
+  assert.deepEqual([first.source, first.target, first.sequence, first.attempts], [LOCAL, LOCAL, 1, 0]);
   const second = await bus.enqueueFifo({ ...request, source: OTHER, target: empty });
   assert.deepEqual([second.source, second.target, second.sequence], [OTHER, LOCAL, 2]);
   assert.deepEqual(await bus.peekFifo("q"), first);

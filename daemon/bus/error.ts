@@ -33,6 +33,13 @@ export class BusError extends Error {
   }
 }
 
+/** A copy of a log contradicts the one that is stored: one of them began anew, or went back. */
+export class ConflictError extends BusError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("failed_precondition", message, options);
+  }
+}
+
 const CODES = {
   not_writable: "internal",
   not_a_database: "internal",
@@ -43,12 +50,16 @@ const CODES = {
   broken: "internal",
   closed: "unavailable",
   conflict: "failed_precondition",
+  gap: "failed_precondition",
 } satisfies Record<StoreErrorCode, BusErrorCode>;
 
 /** The one place where errors of the store become errors of the bus; any other error is a defect of ours. */
 export function toBusError(action: string, error: unknown): BusError {
   if (error instanceof BusError) return error;
   const code = error instanceof StoreError ? CODES[error.code] : "internal";
+  if (error instanceof StoreError && error.code === "conflict") {
+    return new ConflictError(`Cannot ${action}: ${STATES.conflict}`, { cause: error });
+  }
   const state = error instanceof StoreError ? STATES[error.code] : "an unexpected error occurred";
   return new BusError(code, `Cannot ${action}: ${state}`, { cause: error });
 }
@@ -64,6 +75,7 @@ const STATES = {
   broken: "the store failed; the node must be looked after",
   closed: "the node is stopping; try again later",
   conflict: "it contradicts what is stored",
+  gap: "messages before it are missing",
 } satisfies Record<StoreErrorCode, string>;
 
 /** What every call fails with once the bus is closing. */

@@ -1,6 +1,7 @@
 import type { FifoMessage, NewFifoMessage, NodeName, Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import { BusError, toBusError } from "./error.ts";
+import type { FifoForwarding } from "./fifo_forwarding.ts";
 import { checkName, resolveNode } from "./names.ts";
 import { pendingBytes } from "./pending_publish.ts";
 import type { EnqueueFifoRequest } from "./requests.ts";
@@ -10,11 +11,13 @@ export class FifoQueues {
   readonly #store: Store;
   readonly #node: NodeName;
   readonly #admission: Admission;
+  readonly #forwarding: FifoForwarding;
 
-  constructor(store: Store, node: NodeName, admission: Admission) {
+  constructor(store: Store, node: NodeName, admission: Admission, forwarding: FifoForwarding) {
     this.#store = store;
     this.#node = node;
     this.#admission = admission;
+    this.#forwarding = forwarding;
   }
 
   async enqueue(request: EnqueueFifoRequest, id: string, createdAtMs: number): Promise<FifoMessage> {
@@ -31,6 +34,7 @@ export class FifoQueues {
     const target = resolveNode(request.target, this.#node, "target");
     this.#admission.checkSize("enqueue", payload, headers);
     const message: NewFifoMessage = { queue, id, topic, source, target, payload, headers, createdAtMs };
+    if (target !== this.#node) return await this.#forwarding.forward(message);
     const sequence = await this.#settle(
       `enqueue to "${queue}"`,
       pendingBytes(payload, headers),

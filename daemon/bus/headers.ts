@@ -43,6 +43,18 @@ export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8A
 }
 
 /**
+ * The same headers in the form that every node keeps of another node's message: each name once, in the order of their
+ * UTF-16 units. Implementations send a map in any order, and copies must be equal. Throws like {@link decodeHeaders}.
+ */
+export function canonicalHeaders(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0) return bytes;
+  const headers = decodeHeaders(bytes);
+  const sorted: Record<string, string> = Object.create(null);
+  for (const name of Object.keys(headers).sort()) sorted[name] = headers[name] ?? "";
+  return encodeHeaders(sorted);
+}
+
+/**
  * The inverse of {@link encodeHeaders}. A key that occurs twice has its last value, an absent key or value is empty,
  * as protobuf says. Throws BusError "internal" on bytes that are not headers.
  */

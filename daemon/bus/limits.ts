@@ -41,6 +41,12 @@ export const MESSAGE_OVERHEAD_BYTES = 256;
 /** A topic, queue, message id or part of a node's name, in UTF-8. Longer is rejected with invalid_argument. */
 export const NAME_BYTES = 1_024;
 
+/**
+ * What forwarding adds to the headers of a queue message at most: the names of queue, topic and source, whose headers
+ * may be as long as any.
+ */
+export const FORWARDING_HEADER_BYTES = 6 << 10;
+
 /** What a limit or page size of 0 stands for. */
 export const DEFAULT_FETCH_LIMIT = 100;
 

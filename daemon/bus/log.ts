@@ -1,4 +1,4 @@
-import type { NodeName, Store } from "../store/store.ts";
+import type { LogHead, NodeName, Store } from "../store/store.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { BusLimits } from "./limits.ts";
 import { Message } from "./message.ts";
@@ -12,21 +12,28 @@ export class Log {
   readonly #store: Store;
   readonly #recent: RecentMessages;
   readonly #subscriptions = new Set<Subscription>();
+  readonly #changed: (log: Log) => void;
+  /** The data directory in which the log was written; "" where that is unknown. */
+  incarnation: string;
   #head: number;
+  #sequence: number;
   /** How often a range was deleted. */
   #deletions = 0;
 
+  /** `changed` is called when messages were committed, or the log was set aside. */
   constructor(
-    topic: string,
-    origin: NodeName,
-    head: number,
+    { topic, origin, headId, sequence, incarnation }: LogHead,
     store: Store,
     budget: RecentBudget,
     limits: BusLimits,
+    changed: (log: Log) => void,
   ) {
     this.topic = topic;
     this.origin = origin;
-    this.#head = head;
+    this.incarnation = incarnation;
+    this.#head = headId;
+    this.#sequence = sequence;
+    this.#changed = changed;
     this.#store = store;
     this.#recent = new RecentMessages(budget, limits);
   }
@@ -34,6 +41,11 @@ export class Log {
   /** The newest committed head; 0 when there is no message. */
   get head(): number {
     return this.#head;
+  }
+
+  /** The sequence of the newest committed message over all logs of this node; 0 when there is none. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
   /** Whether anybody follows it live. */
@@ -44,12 +56,24 @@ export class Log {
   /** The next committed message. Subscribers learn of it by {@link wake}. */
   commit(message: Message): void {
     this.#head = message.headId;
+    this.#sequence = message.sequence;
     if (this.followed) this.#recent.push(message);
   }
 
   /** Hands what was committed to the subscribers that wait for it. */
   wake(): void {
     for (const subscription of this.#subscriptions) subscription.wake();
+    this.#changed(this);
+  }
+
+  /** After the log was set aside: it has no messages, and whoever follows it must begin anew. */
+  clear(): void {
+    this.disconnect();
+    this.#recent.clear();
+    this.#head = 0;
+    this.#sequence = 0;
+    this.incarnation = "";
+    this.#changed(this);
   }
 
   markDeleted(from: number, to: number): void {
@@ -107,7 +131,7 @@ export class Log {
     if (!this.followed) this.#recent.clear();
   }
 
-  /** Ends every subscription because the bus closes. */
+  /** Ends every subscription because the bus closes, or the log was set aside. */
   disconnect(): void {
     for (const subscription of [...this.#subscriptions]) subscription.disconnect();
   }

@@ -1,6 +1,7 @@
 import { type LogHead, LogMap, type NodeName, type Store } from "../store/store.ts";
 import type { BusLimits } from "./limits.ts";
 import { Log } from "./log.ts";
+import { isSameNode } from "./names.ts";
 import { RecentBudget } from "./recent_messages.ts";
 import { Subscription } from "./subscription.ts";
 
@@ -10,6 +11,8 @@ export class Logs {
   readonly #limits: BusLimits;
   readonly #budget: RecentBudget;
   readonly #logs = new LogMap<Log>();
+  readonly #watchers = new Set<(log: Log) => void>();
+  #sequence = 0;
 
   private constructor(store: Store, limits: BusLimits) {
     this.#store = store;
@@ -18,9 +21,12 @@ export class Logs {
   }
 
   /** All logs of the store with their heads. Rejects with StoreError. */
-  static async load(store: Store, limits: BusLimits): Promise<Logs> {
+  static async load(store: Store, node: NodeName, limits: BusLimits): Promise<Logs> {
     const logs = new Logs(store, limits);
-    for (const { topic, origin, headId } of await store.heads()) logs.#add(topic, origin, headId);
+    for (const head of await store.heads()) {
+      // One object for the local node: that is how its logs are told from others at once.
+      logs.#add(isSameNode(head.origin, node) ? { ...head, origin: node } : head);
+    }
     return logs;
   }
 
@@ -29,14 +35,31 @@ export class Logs {
   }
 
   getOrAdd(topic: string, origin: NodeName): Log {
-    return this.#logs.get(topic, origin) ?? this.#add(topic, origin, 0);
+    return this.#logs.get(topic, origin) ??
+      this.#add({ topic, origin, headId: 0, sequence: 0, incarnation: "" });
+  }
+
+  /** Those without messages too. */
+  all(): IterableIterator<Log> {
+    return this.#logs.values();
+  }
+
+  /** The sequence of the newest committed message over all logs; 0 when there is none. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Calls back whenever messages of a log were committed, until the returned function is called. */
+  watch(changed: (log: Log) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
   }
 
   /** Every log with at least one message. */
   heads(): LogHead[] {
     const heads: LogHead[] = [];
-    for (const { topic, origin, head } of this.#logs.values()) {
-      if (head > 0) heads.push({ topic, origin, headId: head });
+    for (const { topic, origin, head, sequence, incarnation } of this.#logs.values()) {
+      if (head > 0) heads.push({ topic, origin, headId: head, sequence, incarnation });
     }
     return heads;
   }
@@ -54,9 +77,15 @@ export class Logs {
     for (const log of [...this.#logs.values()]) log.disconnect();
   }
 
-  #add(topic: string, origin: NodeName, head: number): Log {
-    const log = new Log(topic, origin, head, this.#store, this.#budget, this.#limits);
-    this.#logs.set(topic, origin, log);
+  #add(head: LogHead): Log {
+    const log = new Log(head, this.#store, this.#budget, this.#limits, (changed) => this.#changed(changed));
+    this.#logs.set(head.topic, head.origin, log);
+    this.#sequence = Math.max(this.#sequence, head.sequence);
     return log;
+  }
+
+  #changed(log: Log): void {
+    this.#sequence = Math.max(this.#sequence, log.sequence);
+    for (const changed of this.#watchers) changed(log);
   }
 }

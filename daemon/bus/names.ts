@@ -9,6 +9,12 @@ export const RESERVED_TOPIC_PREFIX = "$msgbus.";
 /** The log of this node's delete markers. */
 export const DELETE_TOPIC = "$msgbus.delete";
 
+/** The log of queue messages on their way to a node, whose name follows. */
+export const FIFO_TOPIC_PREFIX = "$msgbus.fifo.";
+
+/** The log that says how far the queue messages of a node, whose name follows, were received. */
+export const FIFO_RECEIVED_TOPIC_PREFIX = "$msgbus.fifo-received.";
+
 const encoder = new TextEncoder();
 
 /**

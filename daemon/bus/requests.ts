@@ -1,4 +1,4 @@
-import type { NodeName } from "../store/store.ts";
+import type { NodeName, ReplicatedMessage } from "../store/store.ts";
 
 /** A node in a request: absent or with three empty parts it means the local node (except as a FIFO target). */
 export type RequestNode = NodeName | undefined;
@@ -31,6 +31,18 @@ export interface SubscribeRequest {
   readonly fromHeadId: number;
   /** How many messages `next` returns at most; 0 means 100; more than 10,000 is served as 10,000. */
   readonly pageSize: number;
+}
+
+/** See `Bus.replicate`. */
+export interface ReplicateRequest {
+  readonly topic: string;
+  readonly origin: NodeName;
+  /** The incarnation of the log they come from; "" where it is unknown. */
+  readonly incarnation: string;
+  /** Their heads follow one another. Payload and headers belong to the bus from here on. */
+  readonly messages: readonly ReplicatedMessage[];
+  /** Take messages of the local node that it does not have itself: an operator's decision. Default false. */
+  readonly adopt?: boolean;
 }
 
 /** See `Bus.deleteRange`. */

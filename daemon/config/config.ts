@@ -1,5 +1,6 @@
 import type { ListenAddress } from "./listen_address.ts";
 import type { PeerAddress } from "./peer_address.ts";
+import type { SyncTopics } from "./sync_topics.ts";
 
 /** Where messages are kept. */
 export type StorageKind = "sqlite" | "kv" | "memory";
@@ -35,6 +36,9 @@ export interface PeerTls {
   readonly domain: string | undefined;
 }
 
+/** A daemon to copy from, and what of it. */
+export type Peer = PeerAddress & SyncTopics;
+
 /** Everything a daemon is told at its start: complete and validated. */
 export interface Config {
   /** At least one address. */
@@ -47,7 +51,9 @@ export interface Config {
   readonly durability: Durability;
   /** The node this daemon is. */
   readonly node: NodeName;
-  readonly peers: readonly PeerAddress[];
+  readonly peers: readonly Peer[];
+  /** The file of the token to show to peers; none where it is undefined. */
+  readonly peerTokenPath: string | undefined;
   /** Milliseconds between two pulls from a peer. */
   readonly syncIntervalMs: number;
   /** Messages of one pull. */

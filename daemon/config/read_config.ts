@@ -1,9 +1,10 @@
-import type { Config, TlsFiles } from "./config.ts";
+import type { Config, Peer, TlsFiles } from "./config.ts";
 import { ConfigError } from "./error.ts";
 import { formatListenAddress, isLocalOnly, type ListenAddress, listenAddress } from "./listen_address.ts";
 import { readPeerTls, readTls } from "./tls_files.ts";
 import { type ConfigSources, SettingReader } from "./setting_reader.ts";
 import { SETTINGS } from "./settings.ts";
+import { syncTopicsOf } from "./sync_topics.ts";
 import { refuseUnavailable } from "./unavailable.ts";
 
 /**
@@ -24,7 +25,8 @@ export function readConfig(sources: ConfigSources): Config {
       blName: reader.value(SETTINGS.blName),
       deviceId: reader.value(SETTINGS.deviceId),
     },
-    peers: reader.value(SETTINGS.peer),
+    peers: readPeers(reader),
+    peerTokenPath: reader.readable(SETTINGS.peerTokenFile),
     syncIntervalMs: reader.value(SETTINGS.syncIntervalMs),
     syncBatchLimit: reader.value(SETTINGS.syncBatchLimit),
     tls,
@@ -35,8 +37,28 @@ export function readConfig(sources: ConfigSources): Config {
     warnings: [],
   };
   refuseSamePeer(config, reader);
+  refusePlainToken(config, reader);
   refuseUnavailable(config, reader);
   return { ...config, warnings: warningsOf(config) };
+}
+
+function readPeers(reader: SettingReader): readonly Peer[] {
+  const peers = reader.value(SETTINGS.peer);
+  const entries = reader.value(SETTINGS.syncTopics);
+  return peers.map((peer) => ({ ...peer, ...syncTopicsOf(peer, entries, peers) }));
+}
+
+/** A token is a secret: it is shown to nobody over a wire that others can listen to. */
+function refusePlainToken({ peers, peerTokenPath }: Config, reader: SettingReader): void {
+  const plain = peers.find(({ secure, address }) => !secure && !isLocalOnly(address));
+  if (peerTokenPath === undefined || plain === undefined || reader.value(SETTINGS.insecure)) return;
+  throw new ConfigError(
+    "insecure",
+    `Cannot use ${
+      reader.describe(SETTINGS.peerTokenFile)
+    }: --peer "${plain.endpoint}" is without TLS, and others could ` +
+      `read the token on its way; give https://, or allow it with ${SETTINGS.insecure.flag}`,
+  );
 }
 
 /** Two entries for one endpoint would pull everything twice, or expect two identities of one daemon. */
@@ -110,5 +132,11 @@ function warningsOf(config: Config): readonly string[] {
     } is reachable from other machines, and asks nobody who they are: ` +
     "give --auth-file or --tls-client-ca"
   );
-  return [...unused, ...pageless, ...plain, ...open];
+  const unpinned = config.peers.filter(({ identity }) => identity === undefined).map(({ endpoint }) =>
+    `--peer ${endpoint} names no identity: whoever answers there is copied from; give ${endpoint}=tenant/bl/device`
+  );
+  const peerTls = config.peerTls !== undefined && !config.peers.some(({ secure }) => secure)
+    ? ["--peer-tls-ca and --peer-tls-cert are unused: no --peer begins with https://, wss:// or quic://"]
+    : [];
+  return [...unused, ...pageless, ...plain, ...open, ...unpinned, ...peerTls];
 }

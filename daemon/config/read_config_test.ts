@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { configHelp, configTable } from "./config_table.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, type ConfigErrorCode } from "./error.ts";
+import { PEER_FORMS } from "./peer_address.ts";
+import { SYNC_TOPICS_FORMS } from "./sync_topics.ts";
 import { LISTEN_FORMS } from "./listen_address.ts";
 import { readConfig } from "./read_config.ts";
 import { ALL_SETTINGS } from "./settings.ts";
@@ -32,6 +34,7 @@ Deno.test("readConfig without flags and variables gives the defaults of the cont
     durability: "full",
     node: { tenantId: "tenant", blName: "default", deviceId: "device" },
     peers: [],
+    peerTokenPath: undefined,
     syncIntervalMs: 1_000,
     syncBatchLimit: 100,
     tls: undefined,
@@ -50,6 +53,30 @@ Deno.test("readConfig warns of a listener that asks nobody who they are, and of 
   assert.deepEqual(read({ ...wide, "--tls-client-ca": "ca.pem" }).warnings, []);
   const plain = { "--listen": "0.0.0.0:50051", "--insecure": "true", "--auth-file": "tokens.json" };
   assert.match(read(plain).warnings.join(), /anyone on the way can read tokens/);
+});
+
+Deno.test("readConfig gives each peer its endpoint, identity and topics", () => {
+  const { peers, warnings } = read({
+    "--peer": ["https://hub:1=t/b/d", "unix:/s=t/b/e", "ws://web/path"],
+    "--sync-topics": ["a.>", "https://hub:1=!a.raw.>", "unix:/s=b=c"],
+  });
+  assert.deepEqual(
+    peers.map(({ endpoint, secure, identity, include, exclude }) => [
+      endpoint,
+      secure,
+      identity?.deviceId,
+      include,
+      exclude,
+    ]),
+    [
+      ["https://hub:1", true, "d", ["a.>"], ["a.raw.>"]],
+      ["unix:/s", false, "e", ["a.>", "b=c"], []],
+      ["ws://web/path", false, undefined, ["a.>"], []],
+    ],
+  );
+  assert.deepEqual(warnings, [
+    "--peer ws://web/path names no identity: whoever answers there is copied from; give ws://web/path=tenant/bl/device",
+  ]);
 });
 
 Deno.test("readConfig takes a flag before its variable, and the variable before the default", () => {
@@ -276,14 +303,14 @@ const WRONG: readonly (readonly [
     "a peer with half an identity",
     "invalid_value",
     'Cannot use --peer "h:1=t/b": the identity is not tenant/bl/device; ' +
-    "give endpoint[=tenant/bl/device], with host:port, http://host:port or unix:/path as endpoint",
+    `give ${PEER_FORMS}`,
     { "--peer": "h:1=t/b" },
   ],
   [
     "a peer without port",
     "invalid_value",
     'Cannot use --peer (from MSGBUS_PEERS) "h": it is not host:port, [v6]:port or unix:/path; ' +
-    "give endpoint[=tenant/bl/device], with host:port, http://host:port or unix:/path as endpoint",
+    `give ${PEER_FORMS}`,
     {},
     { MSGBUS_PEERS: "h" },
   ],
@@ -388,18 +415,17 @@ const WRONG: readonly (readonly [
     { MSGBUS_INSECURE: "yes" },
   ],
   [
-    "TLS to peers, until there is some",
-    "not_available",
-    "Cannot use --peer-tls-ca (from MSGBUS_PEER_TLS_CA): this version has no peer sync yet; leave it out",
-    {},
-    { MSGBUS_PEER_TLS_CA: "ca.pem" },
+    "a token that others could read on its way to a peer",
+    "insecure",
+    'Cannot use --peer-token-file: --peer "http://h:1" is without TLS, and others could read the token on its way; ' +
+    "give https://, or allow it with --insecure",
+    { "--peer": "http://h:1", "--peer-token-file": "token.pem" },
   ],
   [
-    "peers, until there is sync",
-    "not_available",
-    "Cannot use --peer (from MSGBUS_PEERS): this version has no peer sync yet; leave it out",
-    {},
-    { MSGBUS_PEERS: "http://h:1=t/b/d,unix:/s" },
+    "a pattern of topics that is empty",
+    "invalid_value",
+    `Cannot use --sync-topics "!": it is empty; give ${SYNC_TOPICS_FORMS}`,
+    { "--sync-topics": "!" },
   ],
   [
     "kv storage, until there is some",
@@ -450,6 +476,8 @@ Deno.test("the flags and variables are those of the contract", () => {
     "--bl-name MSGBUS_BL_NAME",
     "--device-id MSGBUS_DEVICE_ID",
     "--peer MSGBUS_PEERS",
+    "--sync-topics MSGBUS_SYNC_TOPICS",
+    "--peer-token-file MSGBUS_PEER_TOKEN_FILE",
     "--peer-tls-ca MSGBUS_PEER_TLS_CA",
     "--peer-tls-cert MSGBUS_PEER_TLS_CERT",
     "--peer-tls-key MSGBUS_PEER_TLS_KEY",

@@ -2,6 +2,7 @@ import type { Durability, LogFormat, LogLevel, StorageKind } from "./config.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import { LISTEN_FORMS, parseListenRequest } from "./listen_address.ts";
 import { parsePeerAddress, PEER_FORMS } from "./peer_address.ts";
+import { SYNC_TOPICS_FORMS } from "./sync_topics.ts";
 import { list, optional, type Parsed, required, type Setting, toggle } from "./setting.ts";
 
 const encoder = new TextEncoder();
@@ -66,29 +67,49 @@ export const SETTINGS = {
     env: "MSGBUS_PEERS",
     default: undefined,
     maxValues: CONFIG_LIMITS.peers,
-    doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable. Comes with a later version.",
+    doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable.",
     wish: PEER_FORMS,
   }, (text) => orProblem(parsePeerAddress(text))),
+  syncTopics: list({
+    flag: "--sync-topics",
+    argument: "<pattern>",
+    env: "MSGBUS_SYNC_TOPICS",
+    default: undefined,
+    maxValues: CONFIG_LIMITS.syncTopics,
+    doc:
+      "Topics to copy from peers, as a pattern (a.*.c, a.>, or a/+/c, a/#); !pattern: not those. endpoint=pattern is for " +
+      "that peer alone. Without any, everything is copied. Repeatable.",
+    wish: SYNC_TOPICS_FORMS,
+  }, (text) => text.replace(/^!/, "").trim() === "" ? { problem: "it is empty" } : { value: text }),
+  peerTokenFile: optional({
+    flag: "--peer-token-file",
+    argument: "<file>",
+    env: "MSGBUS_PEER_TOKEN_FILE",
+    doc:
+      'File with the token to show to peers, which must grant "sync" there. SIGHUP is not needed: it is read for ' +
+      "each connection.",
+    wish: "the path of a file",
+  }, path),
   peerTlsCa: file(
     "--peer-tls-ca",
     "MSGBUS_PEER_TLS_CA",
-    "PEM file of the authority that peers must have. Comes with a later version.",
+    "PEM file of the authority that peers must have.",
   ),
   peerTlsCert: file(
     "--peer-tls-cert",
     "MSGBUS_PEER_TLS_CERT",
-    "PEM file of the certificate to show to peers. Comes with a later version.",
+    "PEM file of the certificate to show to peers.",
   ),
   peerTlsKey: file(
     "--peer-tls-key",
     "MSGBUS_PEER_TLS_KEY",
-    "PEM file of that certificate's key. Comes with a later version.",
+    "PEM file of that certificate's key.",
   ),
   peerTlsDomain: optional({
     flag: "--peer-tls-domain",
     argument: "<name>",
     env: "MSGBUS_PEER_TLS_DOMAIN",
-    doc: "The name that peers' certificates must carry. Comes with a later version.",
+    doc: "The name that peers' certificates must carry.",
     wish: "a host name",
   }, (text) => /^[\w.-]+$/.test(text) ? { value: text } : { problem: "it is no host name" }),
   tlsCert: file(
@@ -116,7 +137,7 @@ export const SETTINGS = {
       argument: "<ms>",
       env: "MSGBUS_SYNC_INTERVAL_MS",
       default: "1000",
-      doc: "Milliseconds between two pulls from a peer.",
+      doc: "Milliseconds between two pulls from a peer that can't tell of changes by itself.",
     },
     CONFIG_LIMITS.minSyncIntervalMs,
     CONFIG_LIMITS.maxSyncIntervalMs,
@@ -127,7 +148,7 @@ export const SETTINGS = {
       argument: "<count>",
       env: "MSGBUS_SYNC_BATCH_LIMIT",
       default: "100",
-      doc: "Messages of one pull.",
+      doc: "Messages of one pull from such a peer.",
     },
     1,
     CONFIG_LIMITS.maxSyncBatchLimit,

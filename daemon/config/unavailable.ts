@@ -5,15 +5,9 @@ import type { SettingReader } from "./setting_reader.ts";
 import { SETTINGS } from "./settings.ts";
 
 /**
- * Refuses what belongs to the contract but not to this version: starting without it would leave the peers' messages
- * out, or keep messages elsewhere than asked. Throws ConfigError "not_available".
+ * Refuses what belongs to the contract but not to this version: starting without it would keep messages elsewhere than asked. Throws ConfigError "not_available".
  */
 export function refuseUnavailable(config: Config, reader: SettingReader): void {
-  if (config.peerTls !== undefined) {
-    const setting = config.peerTls.caPath === undefined ? SETTINGS.peerTlsCert : SETTINGS.peerTlsCa;
-    throw unavailable(reader, setting, "peer sync");
-  }
-  if (config.peers.length > 0) throw unavailable(reader, SETTINGS.peer, "peer sync");
   if (config.storage === "kv") throw unavailable(reader, SETTINGS.storage, "kv storage", " kv");
 }
 

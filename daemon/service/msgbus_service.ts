@@ -40,6 +40,7 @@ import type { Message } from "../bus/message.ts";
 import type { FifoMessage } from "../store/store.ts";
 import { EnvelopeEncoder } from "./envelope.ts";
 import { nodeNameOf } from "./node_id.ts";
+import { type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
 import { readPublishRequest } from "./publish_request.ts";
 import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
@@ -53,13 +54,14 @@ export type BusOf = (call: ServerCall) => BusAccess;
 /**
  * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `busOf` decides
  * who may do what; Health and Ready answer everybody. `stopping` ends the subscriptions, which have no end of their own,
- * with UNAVAILABLE.
+ * with UNAVAILABLE. `peers` tells of the synchronization, where there is any.
  */
 export function serveMsgbus(
   server: GrpcServer,
   bus: Bus,
   stopping: AbortSignal,
   busOf?: BusOf,
+  peers?: PeerStates,
 ): void {
   const accessOf: BusOf = busOf ?? (() => bus);
   const envelopes = new EnvelopeEncoder();
@@ -86,12 +88,15 @@ export function serveMsgbus(
     "fetch",
     streaming(FetchRequestSchema, async (request, call) => {
       const access = accessOf(call);
-      const pages = access.fetch({
+      const range = {
         topic: request.topic,
         origin: nodeNameOf(request.origin),
         fromHeadId: toNumber(request.fromHeadId),
         limit: request.limit,
-      });
+      };
+      const pages = request.archive === ""
+        ? access.fetch(range)
+        : access.fetchArchived(range, request.archive);
       for await (const page of pages) {
         access.revoked?.throwIfAborted();
         await sendAll(call, envelopes, page, access.revoked);
@@ -143,10 +148,11 @@ export function serveMsgbus(
     "listHeads",
     unary(ListHeadsRequestSchema, ListHeadsResponseSchema, (_, call) =>
       create(ListHeadsResponseSchema, {
-        heads: accessOf(call).heads().map(({ topic, origin, headId }) => ({
+        heads: accessOf(call).heads().map(({ topic, origin, headId, incarnation }) => ({
           topic,
           origin,
           headId: BigInt(headId),
+          incarnation,
         })),
       })),
   );
@@ -155,17 +161,15 @@ export function serveMsgbus(
     unary(
       ListPeerSyncStatesRequestSchema,
       ListPeerSyncStatesResponseSchema,
-      async (_, call) =>
-        create(ListPeerSyncStatesResponseSchema, {
-          states: (await accessOf(call).peerSyncStates()).map((state) => ({
-            ...state,
-            localHead: BigInt(state.localHead),
-            remoteHead: BigInt(state.remoteHead),
-            lastSyncedHead: BigInt(state.lastSyncedHead),
-            lastAttemptAtMs: BigInt(state.lastAttemptAtMs),
-            lastSuccessAtMs: BigInt(state.lastSuccessAtMs),
-          })),
-        }),
+      async (_, call) => {
+        const access = accessOf(call);
+        access.requireGrant("admin", "list peer sync states");
+        await peers?.record();
+        return create(ListPeerSyncStatesResponseSchema, {
+          states: (await access.peerSyncStates()).map(wireSyncState),
+          peers: peers?.peers().map(wirePeerState) ?? [],
+        });
+      },
     ),
   );
   method(
@@ -232,7 +236,7 @@ export function serveMsgbus(
     unary(
       HealthRequestSchema,
       HealthResponseSchema,
-      () => create(HealthResponseSchema, { status: "SERVING", node: bus.node }),
+      () => create(HealthResponseSchema, { status: "SERVING", node: bus.node, incarnation: bus.incarnation }),
     ),
   );
   method(

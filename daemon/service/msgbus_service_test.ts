@@ -445,10 +445,10 @@ Deno.test("Fifo: sequences count per queue, and only the front message is acknow
     (await fixture.call("enqueueFifo", { queue, topic: "t", target: {}, payload: text(payload), ...extra }))
       .message ??
       assert.fail("the message is missing");
-  const first = await enqueue("q", "1", { headers: { a: "b" }, target: OTHER_NODE, source: OTHER_NODE });
+  const first = await enqueue("q", "1", { headers: { a: "b" }, target: NODE, source: OTHER_NODE });
   const second = await enqueue("q", "2");
   assert.deepEqual([first.sequence, second.sequence, (await enqueue("r", "1")).sequence], [1n, 2n, 1n]);
-  assert.deepEqual([nodeOf(first.source), nodeOf(first.target)], [OTHER_NODE, OTHER_NODE]);
+  assert.deepEqual([nodeOf(first.source), nodeOf(first.target)], [OTHER_NODE, NODE]);
   assert.deepEqual([nodeOf(second.source), nodeOf(second.target)], [NODE, NODE]);
   assert.match(first.id, UUID);
   assert.equal(first.createdAtMs, BigInt(NOW_MS));

@@ -4,15 +4,15 @@
 
 // The msgbus wire contract. Names, numbers and types are fixed: clients in other languages depend on them.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file msgbus/v1/msgbus.proto.
  */
 export const file_msgbus_v1_msgbus: GenFile = /*@__PURE__*/
-  fileDesc("ChZtc2didXMvdjEvbXNnYnVzLnByb3RvEgltc2didXMudjEiPwoGTm9kZUlkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgdibF9uYW1lGAIgASgJEhEKCWRldmljZV9pZBgDIAEoCSKDAgoPTWVzc2FnZUVudmVsb3BlEgoKAmlkGAEgASgJEg0KBXRvcGljGAIgASgJEiEKBm9yaWdpbhgDIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHaGVhZF9pZBgEIAEoBBIPCgdwYXlsb2FkGAUgASgMEjgKB2hlYWRlcnMYBiADKAsyJy5tc2didXMudjEuTWVzc2FnZUVudmVsb3BlLkhlYWRlcnNFbnRyeRIVCg1jcmVhdGVkX2F0X21zGAcgASgEEg8KB2RlbGV0ZWQYCCABKAgaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivAEKDlB1Ymxpc2hSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHcGF5bG9hZBgDIAEoDBI3CgdoZWFkZXJzGAQgAygLMiYubXNnYnVzLnYxLlB1Ymxpc2hSZXF1ZXN0LkhlYWRlcnNFbnRyeRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI+Cg9QdWJsaXNoUmVzcG9uc2USKwoHbWVzc2FnZRgBIAEoCzIaLm1zZ2J1cy52MS5NZXNzYWdlRW52ZWxvcGUiZQoMRmV0Y2hSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSFAoMZnJvbV9oZWFkX2lkGAMgASgEEg0KBWxpbWl0GAQgASgNIjwKDUZldGNoUmVzcG9uc2USKwoHbWVzc2FnZRgBIAEoCzIaLm1zZ2J1cy52MS5NZXNzYWdlRW52ZWxvcGUicAoQU3Vic2NyaWJlUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkEhQKDGZyb21faGVhZF9pZBgDIAEoBBIUCgxyZXBsYXlfbGltaXQYBCABKA0iQAoRU3Vic2NyaWJlUmVzcG9uc2USKwoHbWVzc2FnZRgBIAEoCzIaLm1zZ2J1cy52MS5NZXNzYWdlRW52ZWxvcGUiQgoOR2V0SGVhZFJlcXVlc3QSDQoFdG9waWMYASABKAkSIQoGb3JpZ2luGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZCIxCg9HZXRIZWFkUmVzcG9uc2USDwoHaGVhZF9pZBgBIAEoBBINCgVmb3VuZBgCIAEoCCJOCglUb3BpY0hlYWQSDQoFdG9waWMYASABKAkSIQoGb3JpZ2luGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZBIPCgdoZWFkX2lkGAMgASgEIhIKEExpc3RIZWFkc1JlcXVlc3QiOAoRTGlzdEhlYWRzUmVzcG9uc2USIwoFaGVhZHMYASADKAsyFC5tc2didXMudjEuVG9waWNIZWFkIhsKGUxpc3RQZWVyU3luY1N0YXRlc1JlcXVlc3Qi/AEKDVBlZXJTeW5jU3RhdGUSDAoEcGVlchgBIAEoCRINCgV0b3BpYxgCIAEoCRIhCgZvcmlnaW4YAyABKAsyES5tc2didXMudjEuTm9kZUlkEhIKCmxvY2FsX2hlYWQYBCABKAQSEwoLcmVtb3RlX2hlYWQYBSABKAQSGAoQbGFzdF9zeW5jZWRfaGVhZBgGIAEoBBIaChJsYXN0X2F0dGVtcHRfYXRfbXMYByABKAQSGgoSbGFzdF9zdWNjZXNzX2F0X21zGAggASgEEhwKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAkgASgNEhIKCmxhc3RfZXJyb3IYCiABKAkiRgoaTGlzdFBlZXJTeW5jU3RhdGVzUmVzcG9uc2USKAoGc3RhdGVzGAEgAygLMhgubXNnYnVzLnYxLlBlZXJTeW5jU3RhdGUicAoSRGVsZXRlUmFuZ2VSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSFAoMZnJvbV9oZWFkX2lkGAMgASgEEhIKCnRvX2hlYWRfaWQYBCABKAQiLAoTRGVsZXRlUmFuZ2VSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEIq8CCgtGaWZvTWVzc2FnZRIKCgJpZBgBIAEoCRINCgVxdWV1ZRgCIAEoCRINCgV0b3BpYxgDIAEoCRIhCgZzb3VyY2UYBCABKAsyES5tc2didXMudjEuTm9kZUlkEiEKBnRhcmdldBgFIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHcGF5bG9hZBgGIAEoDBI0CgdoZWFkZXJzGAcgAygLMiMubXNnYnVzLnYxLkZpZm9NZXNzYWdlLkhlYWRlcnNFbnRyeRIVCg1jcmVhdGVkX2F0X21zGAggASgEEhAKCHNlcXVlbmNlGAkgASgEEhAKCGF0dGVtcHRzGAogASgNGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvYBChJFbnF1ZXVlRmlmb1JlcXVlc3QSDQoFcXVldWUYASABKAkSDQoFdG9waWMYAiABKAkSIQoGc291cmNlGAMgASgLMhEubXNnYnVzLnYxLk5vZGVJZBIhCgZ0YXJnZXQYBCABKAsyES5tc2didXMudjEuTm9kZUlkEg8KB3BheWxvYWQYBSABKAwSOwoHaGVhZGVycxgGIAMoCzIqLm1zZ2J1cy52MS5FbnF1ZXVlRmlmb1JlcXVlc3QuSGVhZGVyc0VudHJ5Gi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj4KE0VucXVldWVGaWZvUmVzcG9uc2USJwoHbWVzc2FnZRgBIAEoCzIWLm1zZ2J1cy52MS5GaWZvTWVzc2FnZSIgCg9QZWVrRmlmb1JlcXVlc3QSDQoFcXVldWUYASABKAkiOwoQUGVla0ZpZm9SZXNwb25zZRInCgdtZXNzYWdlGAEgASgLMhYubXNnYnVzLnYxLkZpZm9NZXNzYWdlIjMKDkFja0ZpZm9SZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiIwoPQWNrRmlmb1Jlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIIjYKEVJlamVjdEZpZm9SZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiJgoSUmVqZWN0Rmlmb1Jlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIIg8KDUhlYWx0aFJlcXVlc3QiQQoOSGVhbHRoUmVzcG9uc2USDgoGc3RhdHVzGAEgASgJEh8KBG5vZGUYAiABKAsyES5tc2didXMudjEuTm9kZUlkIg4KDFJlYWR5UmVxdWVzdCJeCg1SZWFkeVJlc3BvbnNlEg0KBXJlYWR5GAEgASgIEg4KBnN0YXR1cxgCIAEoCRINCgVlcnJvchgDIAEoCRIfCgRub2RlGAQgASgLMhEubXNnYnVzLnYxLk5vZGVJZDKvBwoNTXNnYnVzU2VydmljZRJACgdQdWJsaXNoEhkubXNnYnVzLnYxLlB1Ymxpc2hSZXF1ZXN0GhoubXNnYnVzLnYxLlB1Ymxpc2hSZXNwb25zZRI8CgVGZXRjaBIXLm1zZ2J1cy52MS5GZXRjaFJlcXVlc3QaGC5tc2didXMudjEuRmV0Y2hSZXNwb25zZTABEkgKCVN1YnNjcmliZRIbLm1zZ2J1cy52MS5TdWJzY3JpYmVSZXF1ZXN0GhwubXNnYnVzLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESQAoHR2V0SGVhZBIZLm1zZ2J1cy52MS5HZXRIZWFkUmVxdWVzdBoaLm1zZ2J1cy52MS5HZXRIZWFkUmVzcG9uc2USRgoJTGlzdEhlYWRzEhsubXNnYnVzLnYxLkxpc3RIZWFkc1JlcXVlc3QaHC5tc2didXMudjEuTGlzdEhlYWRzUmVzcG9uc2USYQoSTGlzdFBlZXJTeW5jU3RhdGVzEiQubXNnYnVzLnYxLkxpc3RQZWVyU3luY1N0YXRlc1JlcXVlc3QaJS5tc2didXMudjEuTGlzdFBlZXJTeW5jU3RhdGVzUmVzcG9uc2USTAoLRGVsZXRlUmFuZ2USHS5tc2didXMudjEuRGVsZXRlUmFuZ2VSZXF1ZXN0Gh4ubXNnYnVzLnYxLkRlbGV0ZVJhbmdlUmVzcG9uc2USTAoLRW5xdWV1ZUZpZm8SHS5tc2didXMudjEuRW5xdWV1ZUZpZm9SZXF1ZXN0Gh4ubXNnYnVzLnYxLkVucXVldWVGaWZvUmVzcG9uc2USQwoIUGVla0ZpZm8SGi5tc2didXMudjEuUGVla0ZpZm9SZXF1ZXN0GhsubXNnYnVzLnYxLlBlZWtGaWZvUmVzcG9uc2USQAoHQWNrRmlmbxIZLm1zZ2J1cy52MS5BY2tGaWZvUmVxdWVzdBoaLm1zZ2J1cy52MS5BY2tGaWZvUmVzcG9uc2USSQoKUmVqZWN0RmlmbxIcLm1zZ2J1cy52MS5SZWplY3RGaWZvUmVxdWVzdBodLm1zZ2J1cy52MS5SZWplY3RGaWZvUmVzcG9uc2USPQoGSGVhbHRoEhgubXNnYnVzLnYxLkhlYWx0aFJlcXVlc3QaGS5tc2didXMudjEuSGVhbHRoUmVzcG9uc2USOgoFUmVhZHkSFy5tc2didXMudjEuUmVhZHlSZXF1ZXN0GhgubXNnYnVzLnYxLlJlYWR5UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChZtc2didXMvdjEvbXNnYnVzLnByb3RvEgltc2didXMudjEiPwoGTm9kZUlkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgdibF9uYW1lGAIgASgJEhEKCWRldmljZV9pZBgDIAEoCSKDAgoPTWVzc2FnZUVudmVsb3BlEgoKAmlkGAEgASgJEg0KBXRvcGljGAIgASgJEiEKBm9yaWdpbhgDIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHaGVhZF9pZBgEIAEoBBIPCgdwYXlsb2FkGAUgASgMEjgKB2hlYWRlcnMYBiADKAsyJy5tc2didXMudjEuTWVzc2FnZUVudmVsb3BlLkhlYWRlcnNFbnRyeRIVCg1jcmVhdGVkX2F0X21zGAcgASgEEg8KB2RlbGV0ZWQYCCABKAgaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivAEKDlB1Ymxpc2hSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHcGF5bG9hZBgDIAEoDBI3CgdoZWFkZXJzGAQgAygLMiYubXNnYnVzLnYxLlB1Ymxpc2hSZXF1ZXN0LkhlYWRlcnNFbnRyeRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI+Cg9QdWJsaXNoUmVzcG9uc2USKwoHbWVzc2FnZRgBIAEoCzIaLm1zZ2J1cy52MS5NZXNzYWdlRW52ZWxvcGUidgoMRmV0Y2hSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSFAoMZnJvbV9oZWFkX2lkGAMgASgEEg0KBWxpbWl0GAQgASgNEg8KB2FyY2hpdmUYBSABKAkiPAoNRmV0Y2hSZXNwb25zZRIrCgdtZXNzYWdlGAEgASgLMhoubXNnYnVzLnYxLk1lc3NhZ2VFbnZlbG9wZSJwChBTdWJzY3JpYmVSZXF1ZXN0Eg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSFAoMZnJvbV9oZWFkX2lkGAMgASgEEhQKDHJlcGxheV9saW1pdBgEIAEoDSJAChFTdWJzY3JpYmVSZXNwb25zZRIrCgdtZXNzYWdlGAEgASgLMhoubXNnYnVzLnYxLk1lc3NhZ2VFbnZlbG9wZSJCCg5HZXRIZWFkUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkIjEKD0dldEhlYWRSZXNwb25zZRIPCgdoZWFkX2lkGAEgASgEEg0KBWZvdW5kGAIgASgIImMKCVRvcGljSGVhZBINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkEg8KB2hlYWRfaWQYAyABKAQSEwoLaW5jYXJuYXRpb24YBCABKAkiEgoQTGlzdEhlYWRzUmVxdWVzdCI4ChFMaXN0SGVhZHNSZXNwb25zZRIjCgVoZWFkcxgBIAMoCzIULm1zZ2J1cy52MS5Ub3BpY0hlYWQiGwoZTGlzdFBlZXJTeW5jU3RhdGVzUmVxdWVzdCLSAgoNUGVlclN5bmNTdGF0ZRIMCgRwZWVyGAEgASgJEg0KBXRvcGljGAIgASgJEiEKBm9yaWdpbhgDIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSEgoKbG9jYWxfaGVhZBgEIAEoBBITCgtyZW1vdGVfaGVhZBgFIAEoBBIYChBsYXN0X3N5bmNlZF9oZWFkGAYgASgEEhoKEmxhc3RfYXR0ZW1wdF9hdF9tcxgHIAEoBBIaChJsYXN0X3N1Y2Nlc3NfYXRfbXMYCCABKAQSHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYCSABKA0SEgoKbGFzdF9lcnJvchgKIAEoCRIZChFsb2NhbF9pbmNhcm5hdGlvbhgLIAEoCRIaChJyZW1vdGVfaW5jYXJuYXRpb24YDCABKAkSHQoEZm9yaxgNIAEoDjIPLm1zZ2J1cy52MS5Gb3JrIooCCglQZWVyU3RhdGUSDAoEcGVlchgBIAEoCRIfCgRub2RlGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZBITCgtpbmNhcm5hdGlvbhgDIAEoCRIhCgRtb2RlGAQgASgOMhMubXNnYnVzLnYxLlBlZXJNb2RlEhMKC2xvZ3NfYmVoaW5kGAUgASgEEhcKD21lc3NhZ2VzX2JlaGluZBgGIAEoBBIaChJsYXN0X2F0dGVtcHRfYXRfbXMYByABKAQSGgoSbGFzdF9zdWNjZXNzX2F0X21zGAggASgEEhwKFGNvbnNlY3V0aXZlX2ZhaWx1cmVzGAkgASgNEhIKCmxhc3RfZXJyb3IYCiABKAkiawoaTGlzdFBlZXJTeW5jU3RhdGVzUmVzcG9uc2USKAoGc3RhdGVzGAEgAygLMhgubXNnYnVzLnYxLlBlZXJTeW5jU3RhdGUSIwoFcGVlcnMYAiADKAsyFC5tc2didXMudjEuUGVlclN0YXRlInAKEkRlbGV0ZVJhbmdlUmVxdWVzdBINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkEhQKDGZyb21faGVhZF9pZBgDIAEoBBISCgp0b19oZWFkX2lkGAQgASgEIiwKE0RlbGV0ZVJhbmdlUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoBCKvAgoLRmlmb01lc3NhZ2USCgoCaWQYASABKAkSDQoFcXVldWUYAiABKAkSDQoFdG9waWMYAyABKAkSIQoGc291cmNlGAQgASgLMhEubXNnYnVzLnYxLk5vZGVJZBIhCgZ0YXJnZXQYBSABKAsyES5tc2didXMudjEuTm9kZUlkEg8KB3BheWxvYWQYBiABKAwSNAoHaGVhZGVycxgHIAMoCzIjLm1zZ2J1cy52MS5GaWZvTWVzc2FnZS5IZWFkZXJzRW50cnkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoBBIQCghzZXF1ZW5jZRgJIAEoBBIQCghhdHRlbXB0cxgKIAEoDRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASL2AQoSRW5xdWV1ZUZpZm9SZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJEg0KBXRvcGljGAIgASgJEiEKBnNvdXJjZRgDIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSIQoGdGFyZ2V0GAQgASgLMhEubXNnYnVzLnYxLk5vZGVJZBIPCgdwYXlsb2FkGAUgASgMEjsKB2hlYWRlcnMYBiADKAsyKi5tc2didXMudjEuRW5xdWV1ZUZpZm9SZXF1ZXN0LkhlYWRlcnNFbnRyeRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI+ChNFbnF1ZXVlRmlmb1Jlc3BvbnNlEicKB21lc3NhZ2UYASABKAsyFi5tc2didXMudjEuRmlmb01lc3NhZ2UiIAoPUGVla0ZpZm9SZXF1ZXN0Eg0KBXF1ZXVlGAEgASgJIjsKEFBlZWtGaWZvUmVzcG9uc2USJwoHbWVzc2FnZRgBIAEoCzIWLm1zZ2J1cy52MS5GaWZvTWVzc2FnZSIzCg5BY2tGaWZvUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJIiMKD0Fja0ZpZm9SZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCI2ChFSZWplY3RGaWZvUmVxdWVzdBINCgVxdWV1ZRgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJIiYKElJlamVjdEZpZm9SZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCIPCg1IZWFsdGhSZXF1ZXN0IlYKDkhlYWx0aFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoCRIfCgRub2RlGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZBITCgtpbmNhcm5hdGlvbhgDIAEoCSIOCgxSZWFkeVJlcXVlc3QiXgoNUmVhZHlSZXNwb25zZRINCgVyZWFkeRgBIAEoCBIOCgZzdGF0dXMYAiABKAkSDQoFZXJyb3IYAyABKAkSHwoEbm9kZRgEIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQqPQoERm9yaxIUChBGT1JLX1VOU1BFQ0lGSUVEEAASDQoJRk9SS19PUEVOEAESEAoMRk9SS19SRUZVU0VEEAIqTwoIUGVlck1vZGUSGQoVUEVFUl9NT0RFX1VOU1BFQ0lGSUVEEAASFAoQUEVFUl9NT0RFX1NUUkVBTRABEhIKDlBFRVJfTU9ERV9QT0xMEAIyrwcKDU1zZ2J1c1NlcnZpY2USQAoHUHVibGlzaBIZLm1zZ2J1cy52MS5QdWJsaXNoUmVxdWVzdBoaLm1zZ2J1cy52MS5QdWJsaXNoUmVzcG9uc2USPAoFRmV0Y2gSFy5tc2didXMudjEuRmV0Y2hSZXF1ZXN0GhgubXNnYnVzLnYxLkZldGNoUmVzcG9uc2UwARJICglTdWJzY3JpYmUSGy5tc2didXMudjEuU3Vic2NyaWJlUmVxdWVzdBocLm1zZ2J1cy52MS5TdWJzY3JpYmVSZXNwb25zZTABEkAKB0dldEhlYWQSGS5tc2didXMudjEuR2V0SGVhZFJlcXVlc3QaGi5tc2didXMudjEuR2V0SGVhZFJlc3BvbnNlEkYKCUxpc3RIZWFkcxIbLm1zZ2J1cy52MS5MaXN0SGVhZHNSZXF1ZXN0GhwubXNnYnVzLnYxLkxpc3RIZWFkc1Jlc3BvbnNlEmEKEkxpc3RQZWVyU3luY1N0YXRlcxIkLm1zZ2J1cy52MS5MaXN0UGVlclN5bmNTdGF0ZXNSZXF1ZXN0GiUubXNnYnVzLnYxLkxpc3RQZWVyU3luY1N0YXRlc1Jlc3BvbnNlEkwKC0RlbGV0ZVJhbmdlEh0ubXNnYnVzLnYxLkRlbGV0ZVJhbmdlUmVxdWVzdBoeLm1zZ2J1cy52MS5EZWxldGVSYW5nZVJlc3BvbnNlEkwKC0VucXVldWVGaWZvEh0ubXNnYnVzLnYxLkVucXVldWVGaWZvUmVxdWVzdBoeLm1zZ2J1cy52MS5FbnF1ZXVlRmlmb1Jlc3BvbnNlEkMKCFBlZWtGaWZvEhoubXNnYnVzLnYxLlBlZWtGaWZvUmVxdWVzdBobLm1zZ2J1cy52MS5QZWVrRmlmb1Jlc3BvbnNlEkAKB0Fja0ZpZm8SGS5tc2didXMudjEuQWNrRmlmb1JlcXVlc3QaGi5tc2didXMudjEuQWNrRmlmb1Jlc3BvbnNlEkkKClJlamVjdEZpZm8SHC5tc2didXMudjEuUmVqZWN0Rmlmb1JlcXVlc3QaHS5tc2didXMudjEuUmVqZWN0Rmlmb1Jlc3BvbnNlEj0KBkhlYWx0aBIYLm1zZ2J1cy52MS5IZWFsdGhSZXF1ZXN0GhkubXNnYnVzLnYxLkhlYWx0aFJlc3BvbnNlEjoKBVJlYWR5EhcubXNnYnVzLnYxLlJlYWR5UmVxdWVzdBoYLm1zZ2J1cy52MS5SZWFkeVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * NodeId names one daemon. Three empty parts, or no NodeId at all, mean the local node.
@@ -187,6 +187,13 @@ export type FetchRequest = Message<"msgbus.v1.FetchRequest"> & {
    * @generated from field: uint32 limit = 4;
    */
   limit: number;
+
+  /**
+   * Empty for the log in use; otherwise the name of a log that was set aside (SyncService.ListArchivedLogs).
+   *
+   * @generated from field: string archive = 5;
+   */
+  archive: string;
 };
 
 /**
@@ -340,6 +347,13 @@ export type TopicHead = Message<"msgbus.v1.TopicHead"> & {
    * @generated from field: uint64 head_id = 3;
    */
   headId: bigint;
+
+  /**
+   * The data directory in which the log was written; empty where it is unknown.
+   *
+   * @generated from field: string incarnation = 4;
+   */
+  incarnation: string;
 };
 
 /**
@@ -453,6 +467,23 @@ export type PeerSyncState = Message<"msgbus.v1.PeerSyncState"> & {
    * @generated from field: string last_error = 10;
    */
   lastError: string;
+
+  /**
+   * The data directories in which the two copies of the log were written; empty where they are unknown.
+   *
+   * @generated from field: string local_incarnation = 11;
+   */
+  localIncarnation: string;
+
+  /**
+   * @generated from field: string remote_incarnation = 12;
+   */
+  remoteIncarnation: string;
+
+  /**
+   * @generated from field: msgbus.v1.Fork fork = 13;
+   */
+  fork: Fork;
 };
 
 /**
@@ -461,6 +492,78 @@ export type PeerSyncState = Message<"msgbus.v1.PeerSyncState"> & {
  */
 export const PeerSyncStateSchema: GenMessage<PeerSyncState> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_msgbus, 14);
+
+/**
+ * What is known of one peer as a whole.
+ *
+ * @generated from message msgbus.v1.PeerState
+ */
+export type PeerState = Message<"msgbus.v1.PeerState"> & {
+  /**
+   * The endpoint as it was configured, or discovered.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * What it said that it is, the last time.
+   *
+   * @generated from field: msgbus.v1.NodeId node = 2;
+   */
+  node?: NodeId | undefined;
+
+  /**
+   * @generated from field: string incarnation = 3;
+   */
+  incarnation: string;
+
+  /**
+   * @generated from field: msgbus.v1.PeerMode mode = 4;
+   */
+  mode: PeerMode;
+
+  /**
+   * Logs of which the peer is known to have more than this node.
+   *
+   * @generated from field: uint64 logs_behind = 5;
+   */
+  logsBehind: bigint;
+
+  /**
+   * Messages which the peer is known to have and this node lacks.
+   *
+   * @generated from field: uint64 messages_behind = 6;
+   */
+  messagesBehind: bigint;
+
+  /**
+   * @generated from field: uint64 last_attempt_at_ms = 7;
+   */
+  lastAttemptAtMs: bigint;
+
+  /**
+   * @generated from field: uint64 last_success_at_ms = 8;
+   */
+  lastSuccessAtMs: bigint;
+
+  /**
+   * @generated from field: uint32 consecutive_failures = 9;
+   */
+  consecutiveFailures: number;
+
+  /**
+   * @generated from field: string last_error = 10;
+   */
+  lastError: string;
+};
+
+/**
+ * Describes the message msgbus.v1.PeerState.
+ * Use `create(PeerStateSchema)` to create a new message.
+ */
+export const PeerStateSchema: GenMessage<PeerState> = /*@__PURE__*/
+  messageDesc(file_msgbus_v1_msgbus, 15);
 
 /**
  * All states of synchronization.
@@ -472,6 +575,11 @@ export type ListPeerSyncStatesResponse = Message<"msgbus.v1.ListPeerSyncStatesRe
    * @generated from field: repeated msgbus.v1.PeerSyncState states = 1;
    */
   states: PeerSyncState[];
+
+  /**
+   * @generated from field: repeated msgbus.v1.PeerState peers = 2;
+   */
+  peers: PeerState[];
 };
 
 /**
@@ -479,7 +587,7 @@ export type ListPeerSyncStatesResponse = Message<"msgbus.v1.ListPeerSyncStatesRe
  * Use `create(ListPeerSyncStatesResponseSchema)` to create a new message.
  */
 export const ListPeerSyncStatesResponseSchema: GenMessage<ListPeerSyncStatesResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 15);
+  messageDesc(file_msgbus_v1_msgbus, 16);
 
 /**
  * Which messages of a local log to delete: from from_head_id to to_head_id, both included.
@@ -513,7 +621,7 @@ export type DeleteRangeRequest = Message<"msgbus.v1.DeleteRangeRequest"> & {
  * Use `create(DeleteRangeRequestSchema)` to create a new message.
  */
 export const DeleteRangeRequestSchema: GenMessage<DeleteRangeRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 16);
+  messageDesc(file_msgbus_v1_msgbus, 17);
 
 /**
  * What a deletion did.
@@ -534,7 +642,7 @@ export type DeleteRangeResponse = Message<"msgbus.v1.DeleteRangeResponse"> & {
  * Use `create(DeleteRangeResponseSchema)` to create a new message.
  */
 export const DeleteRangeResponseSchema: GenMessage<DeleteRangeResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 17);
+  messageDesc(file_msgbus_v1_msgbus, 18);
 
 /**
  * FifoMessage is one message of a FIFO queue.
@@ -602,7 +710,7 @@ export type FifoMessage = Message<"msgbus.v1.FifoMessage"> & {
  * Use `create(FifoMessageSchema)` to create a new message.
  */
 export const FifoMessageSchema: GenMessage<FifoMessage> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 18);
+  messageDesc(file_msgbus_v1_msgbus, 19);
 
 /**
  * A message to append to a queue; the target is required.
@@ -646,7 +754,7 @@ export type EnqueueFifoRequest = Message<"msgbus.v1.EnqueueFifoRequest"> & {
  * Use `create(EnqueueFifoRequestSchema)` to create a new message.
  */
 export const EnqueueFifoRequestSchema: GenMessage<EnqueueFifoRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 19);
+  messageDesc(file_msgbus_v1_msgbus, 20);
 
 /**
  * The message as it was queued.
@@ -665,7 +773,7 @@ export type EnqueueFifoResponse = Message<"msgbus.v1.EnqueueFifoResponse"> & {
  * Use `create(EnqueueFifoResponseSchema)` to create a new message.
  */
 export const EnqueueFifoResponseSchema: GenMessage<EnqueueFifoResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 20);
+  messageDesc(file_msgbus_v1_msgbus, 21);
 
 /**
  * Which queue to look at.
@@ -684,7 +792,7 @@ export type PeekFifoRequest = Message<"msgbus.v1.PeekFifoRequest"> & {
  * Use `create(PeekFifoRequestSchema)` to create a new message.
  */
 export const PeekFifoRequestSchema: GenMessage<PeekFifoRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 21);
+  messageDesc(file_msgbus_v1_msgbus, 22);
 
 /**
  * The front message of the queue.
@@ -703,7 +811,7 @@ export type PeekFifoResponse = Message<"msgbus.v1.PeekFifoResponse"> & {
  * Use `create(PeekFifoResponseSchema)` to create a new message.
  */
 export const PeekFifoResponseSchema: GenMessage<PeekFifoResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 22);
+  messageDesc(file_msgbus_v1_msgbus, 23);
 
 /**
  * Which message to remove; it must be the front of its queue.
@@ -727,7 +835,7 @@ export type AckFifoRequest = Message<"msgbus.v1.AckFifoRequest"> & {
  * Use `create(AckFifoRequestSchema)` to create a new message.
  */
 export const AckFifoRequestSchema: GenMessage<AckFifoRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 23);
+  messageDesc(file_msgbus_v1_msgbus, 24);
 
 /**
  * accepted is false where another message, or none, is in front.
@@ -746,7 +854,7 @@ export type AckFifoResponse = Message<"msgbus.v1.AckFifoResponse"> & {
  * Use `create(AckFifoResponseSchema)` to create a new message.
  */
 export const AckFifoResponseSchema: GenMessage<AckFifoResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 24);
+  messageDesc(file_msgbus_v1_msgbus, 25);
 
 /**
  * Which message to keep in front and count; it must be the front of its queue.
@@ -770,7 +878,7 @@ export type RejectFifoRequest = Message<"msgbus.v1.RejectFifoRequest"> & {
  * Use `create(RejectFifoRequestSchema)` to create a new message.
  */
 export const RejectFifoRequestSchema: GenMessage<RejectFifoRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 25);
+  messageDesc(file_msgbus_v1_msgbus, 26);
 
 /**
  * accepted is false where another message, or none, is in front.
@@ -789,7 +897,7 @@ export type RejectFifoResponse = Message<"msgbus.v1.RejectFifoResponse"> & {
  * Use `create(RejectFifoResponseSchema)` to create a new message.
  */
 export const RejectFifoResponseSchema: GenMessage<RejectFifoResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 26);
+  messageDesc(file_msgbus_v1_msgbus, 27);
 
 /**
  * Asks whether the process answers.
@@ -804,7 +912,7 @@ export type HealthRequest = Message<"msgbus.v1.HealthRequest"> & {
  * Use `create(HealthRequestSchema)` to create a new message.
  */
 export const HealthRequestSchema: GenMessage<HealthRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 27);
+  messageDesc(file_msgbus_v1_msgbus, 28);
 
 /**
  * The process answers, as this node.
@@ -823,6 +931,13 @@ export type HealthResponse = Message<"msgbus.v1.HealthResponse"> & {
    * @generated from field: msgbus.v1.NodeId node = 2;
    */
   node?: NodeId | undefined;
+
+  /**
+   * The node's data directory: an id made once, when the directory was.
+   *
+   * @generated from field: string incarnation = 3;
+   */
+  incarnation: string;
 };
 
 /**
@@ -830,7 +945,7 @@ export type HealthResponse = Message<"msgbus.v1.HealthResponse"> & {
  * Use `create(HealthResponseSchema)` to create a new message.
  */
 export const HealthResponseSchema: GenMessage<HealthResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 28);
+  messageDesc(file_msgbus_v1_msgbus, 29);
 
 /**
  * Asks whether the store answers.
@@ -845,7 +960,7 @@ export type ReadyRequest = Message<"msgbus.v1.ReadyRequest"> & {
  * Use `create(ReadyRequestSchema)` to create a new message.
  */
 export const ReadyRequestSchema: GenMessage<ReadyRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 29);
+  messageDesc(file_msgbus_v1_msgbus, 30);
 
 /**
  * Whether the store answers.
@@ -881,7 +996,75 @@ export type ReadyResponse = Message<"msgbus.v1.ReadyResponse"> & {
  * Use `create(ReadyResponseSchema)` to create a new message.
  */
 export const ReadyResponseSchema: GenMessage<ReadyResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_msgbus, 30);
+  messageDesc(file_msgbus_v1_msgbus, 31);
+
+/**
+ * Whether the two copies of a log are copies of one log.
+ *
+ * @generated from enum msgbus.v1.Fork
+ */
+export enum Fork {
+  /**
+   * As far as is known, they are.
+   *
+   * @generated from enum value: FORK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They are not: the log is not copied from this peer until somebody decides.
+   *
+   * @generated from enum value: FORK_OPEN = 1;
+   */
+  OPEN = 1,
+
+  /**
+   * Somebody decided to keep the local one, and not to copy this log from this peer.
+   *
+   * @generated from enum value: FORK_REFUSED = 2;
+   */
+  REFUSED = 2,
+}
+
+/**
+ * Describes the enum msgbus.v1.Fork.
+ */
+export const ForkSchema: GenEnum<Fork> = /*@__PURE__*/
+  enumDesc(file_msgbus_v1_msgbus, 0);
+
+/**
+ * How a peer is followed at the moment.
+ *
+ * @generated from enum msgbus.v1.PeerMode
+ */
+export enum PeerMode {
+  /**
+   * There is no connection.
+   *
+   * @generated from enum value: PEER_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By SyncService: new messages come by themselves.
+   *
+   * @generated from enum value: PEER_MODE_STREAM = 1;
+   */
+  STREAM = 1,
+
+  /**
+   * By asking for the heads again and again.
+   *
+   * @generated from enum value: PEER_MODE_POLL = 2;
+   */
+  POLL = 2,
+}
+
+/**
+ * Describes the enum msgbus.v1.PeerMode.
+ */
+export const PeerModeSchema: GenEnum<PeerMode> = /*@__PURE__*/
+  enumDesc(file_msgbus_v1_msgbus, 1);
 
 /**
  * MsgbusService is everything an application, a person or a peer daemon asks of one daemon.

@@ -1,0 +1,207 @@
+import type { NodeName, Replicated, ReplicatedMessage, Store, StoredMessage } from "../store/store.ts";
+import type { Admission } from "./admission.ts";
+import { type DeletedRange, readDeleteMarker } from "./delete_marker.ts";
+import { BusError, ConflictError, toBusError } from "./error.ts";
+import type { FifoForwarding } from "./fifo_forwarding.ts";
+import { canonicalHeaders } from "./headers.ts";
+import { type BusLimits, FORWARDING_HEADER_BYTES } from "./limits.ts";
+import type { Logs } from "./logs.ts";
+import { Message } from "./message.ts";
+import {
+  checkName,
+  checkNode,
+  DELETE_TOPIC,
+  formatNode,
+  isSameNode,
+  RESERVED_TOPIC_PREFIX,
+} from "./names.ts";
+import { pendingBytes } from "./pending_publish.ts";
+import type { ReplicateRequest } from "./requests.ts";
+
+const NO_BYTES = new Uint8Array();
+
+/** Takes copies of other nodes' logs to the store and to the subscribers. */
+export class Replicator {
+  readonly #store: Store;
+  readonly #node: NodeName;
+  readonly #logs: Logs;
+  readonly #admission: Admission;
+  readonly #fifo: FifoForwarding;
+  readonly #limits: BusLimits;
+
+  constructor(
+    store: Store,
+    node: NodeName,
+    logs: Logs,
+    admission: Admission,
+    fifo: FifoForwarding,
+    limits: BusLimits,
+  ) {
+    this.#store = store;
+    this.#node = node;
+    this.#logs = logs;
+    this.#admission = admission;
+    this.#fifo = fifo;
+    this.#limits = limits;
+  }
+
+  /** See `Bus.replicate`. */
+  async replicate(request: ReplicateRequest): Promise<number> {
+    const { topic, messages, adopt = false } = request;
+    const action = `copy "${topic}"`;
+    this.#admission.checkOpen(action);
+    checkName(topic, "topic");
+    checkNode(request.origin, "origin");
+    const own = isSameNode(request.origin, this.#node);
+    // One object per log: maps by node are quick to find the one they know.
+    const origin = own ? this.#node : this.#logs.get(topic, request.origin)?.origin ?? request.origin;
+    const first = messages[0];
+    if (first === undefined) return this.#logs.get(topic, origin)?.head ?? 0;
+    const checked = messages.map((message, at) => this.#checked(topic, message, first.headId + at));
+    if (own && !adopt) return await this.#compare(topic, checked);
+    const deletes = topic === DELETE_TOPIC ? this.#deletesOf(origin, checked) : [];
+    const enqueues = this.#fifo.enqueuesOf(topic, origin, checked);
+    const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
+    this.#admission.enter(bytes);
+    try {
+      const batch = { topic, origin, incarnation: request.incarnation, messages: checked, deletes, enqueues };
+      const replicated = await this.#store.replicate(batch);
+      this.#committed(topic, origin, request.incarnation, checked, deletes, replicated);
+      return replicated.headId;
+    } catch (error) {
+      throw toBusError(action, error);
+    } finally {
+      this.#admission.exit(bytes);
+    }
+  }
+
+  #checked(topic: string, message: ReplicatedMessage, headId: number): ReplicatedMessage {
+    const { id, createdAtMs, payload, deleted } = message;
+    const place = `message ${headId} of "${topic}"`;
+    if (message.headId !== headId) {
+      throw new BusError(
+        "invalid_argument",
+        `Cannot copy "${topic}": head ${message.headId} stands where ${headId} belongs`,
+      );
+    }
+    checkName(id, `the id of ${place}`);
+    if (!Number.isSafeInteger(createdAtMs) || createdAtMs < 0) {
+      throw new BusError("invalid_argument", `Cannot copy ${place}: its time is no number of milliseconds`);
+    }
+    if (deleted) return { headId, id, createdAtMs, payload: NO_BYTES, headers: NO_BYTES, deleted };
+    const headers = canonicalHeaders(message.headers);
+    // What the bus itself adds to forwarded messages comes on top of what applications may have.
+    const more = topic.startsWith(RESERVED_TOPIC_PREFIX) ? FORWARDING_HEADER_BYTES : 0;
+    const { messageBytes, headerBytes } = this.#limits;
+    if (payload.length + headers.length > messageBytes + more || headers.length > headerBytes + more) {
+      throw new BusError(
+        "resource_exhausted",
+        `Cannot copy ${place}: payload and headers are ${payload.length} and ${headers.length} bytes, limits are ` +
+          `${messageBytes} together and ${headerBytes}`,
+      );
+    }
+    return { headId, id, createdAtMs, payload, headers, deleted };
+  }
+
+  #deletesOf(origin: NodeName, messages: readonly ReplicatedMessage[]): readonly DeletedRange[] {
+    return messages.filter(({ deleted }) => !deleted).map(({ headId, payload }) => {
+      const marker = readDeleteMarker(payload);
+      if (marker === undefined) {
+        throw new BusError(
+          "failed_precondition",
+          `Cannot copy "${DELETE_TOPIC}" of ${formatNode(origin)}: message ${headId} is no delete marker`,
+        );
+      }
+      if (!isSameNode(marker.origin, origin)) {
+        throw new BusError(
+          "failed_precondition",
+          `Cannot copy "${DELETE_TOPIC}" of ${
+            formatNode(origin)
+          }: message ${headId} would delete messages of ` +
+            `${formatNode(marker.origin)}, which only that node may`,
+        );
+      }
+      return { topic: marker.topic, from: marker.from, to: marker.to };
+    });
+  }
+
+  /** What comes back of our own log must be what we have. */
+  async #compare(topic: string, messages: readonly ReplicatedMessage[]): Promise<number> {
+    const log = this.#logs.get(topic, this.#node);
+    const head = log?.head ?? 0;
+    const last = messages.at(-1)?.headId ?? 0;
+    if (log === undefined || last > head) {
+      throw new ConflictError(
+        `Cannot copy "${topic}": the peer has message ${last} of this node, which itself has ${head}; ` +
+          "was an older copy of its data restored?",
+      );
+    }
+    for (let at = 0; at < messages.length;) {
+      const page = await log.storedPage(
+        messages[at]?.headId ?? 1,
+        messages.length - at,
+        this.#limits.pageBytes,
+      );
+      for (const mine of page) {
+        const theirs = messages[at++];
+        if (theirs !== undefined && !isSameMessage(mine, theirs)) throw different(topic, mine.headId);
+      }
+    }
+    return head;
+  }
+
+  #committed(
+    topic: string,
+    origin: NodeName,
+    incarnation: string,
+    messages: readonly ReplicatedMessage[],
+    deletes: readonly DeletedRange[],
+    { headId, appended, firstSequence, deletedHeads, newlyDeletedHeads }: Replicated,
+  ): void {
+    const log = this.#logs.getOrAdd(topic, origin);
+    for (const head of newlyDeletedHeads) log.markDeleted(head, head);
+    for (const { topic: deleted, from, to } of deletes) {
+      this.#logs.get(deleted, origin)?.markDeleted(from, to);
+    }
+    if (incarnation !== "") log.incarnation = incarnation;
+    if (appended === 0) return;
+    const covered = new Set(deletedHeads);
+    const firstHead = headId - appended + 1;
+    for (const message of messages) {
+      if (message.headId < firstHead) continue;
+      const deleted = message.deleted || covered.has(message.headId);
+      log.commit(
+        new Message(
+          topic,
+          origin,
+          message.headId,
+          firstSequence + message.headId - firstHead,
+          message.id,
+          message.createdAtMs,
+          deleted ? NO_BYTES : message.payload,
+          deleted ? NO_BYTES : message.headers,
+          deleted,
+        ),
+      );
+    }
+    log.wake();
+    this.#fifo.replicated(log);
+  }
+}
+
+function isSameMessage(mine: Message | StoredMessage, theirs: ReplicatedMessage): boolean {
+  if (mine.id !== theirs.id || mine.createdAtMs !== theirs.createdAtMs) return false;
+  if (mine.deleted || theirs.deleted) return true;
+  return isSameBytes(mine.payload, theirs.payload) &&
+    isSameBytes(canonicalHeaders(mine.headers), theirs.headers);
+}
+
+function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+function different(topic: string, headId: number): ConflictError {
+  return new ConflictError(
+    `Cannot copy "${topic}": message ${headId} of the peer is another than the one stored here; nothing was changed`,
+  );
+}

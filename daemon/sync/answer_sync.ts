@@ -1,0 +1,279 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  type NodeId,
+  SyncHeadSchema,
+  type SyncHello,
+  SyncLogSchema,
+  SyncPositionSchema,
+  type SyncRequest,
+  SyncRequestSchema,
+  type SyncResponse,
+  SyncResponseSchema,
+} from "@msgbus/proto";
+import { BusError } from "../bus/error.ts";
+import type { Bus } from "../bus/bus.ts";
+import type { Subscription } from "../bus/subscription.ts";
+import type { Timer } from "../bus/timer.ts";
+import { type LogHead, LogMap, type NodeName } from "../store/store.ts";
+import { BATCH_MESSAGES, LOGS_PER_RESPONSE, MAX_FOLLOWED_LOGS, TOLD_INTERVAL_MS } from "./limits.ts";
+import { encodeBatch } from "./sync_codec.ts";
+import { TopicFilter } from "./topic_filter.ts";
+
+/** What a session needs of a bus: it only reads. */
+export type SyncSource = Pick<
+  Bus,
+  "node" | "incarnation" | "heads" | "logHead" | "watchHeads" | "sequence" | "idAt" | "subscribe"
+>;
+
+/** Where a session's responses go; as a streaming call of gRPC has it. */
+export interface SyncOutput {
+  /** Sends without waiting; false asks to wait for `ready`. */
+  send(response: Uint8Array): boolean;
+  /** Settles when there is room. Rejects when the session is over. */
+  ready(): Promise<void>;
+}
+
+/** A log as this session knows it. */
+interface ToldLog {
+  readonly number: number;
+  readonly topic: string;
+  readonly origin: NodeName;
+  /** Present while the caller follows the log. */
+  following: Subscription | undefined;
+}
+
+/**
+ * Answers one session of SyncService: tells the heads of the logs, once and whenever they change, and sends the messages
+ * of those that the caller follows. Settles when the caller ends its requests or `signal` aborts; rejects with BusError
+ * when what the caller says is wrong or the bus fails.
+ */
+export async function answerSync(
+  bus: SyncSource,
+  requests: AsyncIterable<Uint8Array>,
+  output: SyncOutput,
+  signal: AbortSignal,
+  timer: Timer,
+): Promise<void> {
+  const iterator = requests[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done === true) return;
+  const hello = decodeRequest(first.value).request;
+  if (hello.case !== "hello") throw wrong("the first request is no hello");
+  const answerer = new SyncAnswerer(bus, output, timer, hello.value);
+  signal.addEventListener("abort", () => answerer.end(), { once: true });
+  if (signal.aborted) return;
+  try {
+    await Promise.race([answerer.run(), answerer.take(iterator)]);
+  } finally {
+    answerer.end();
+  }
+}
+
+class SyncAnswerer {
+  readonly #bus: SyncSource;
+  readonly #output: SyncOutput;
+  readonly #timer: Timer;
+  readonly #hello: SyncHello;
+  readonly #filter: TopicFilter;
+  readonly #logs = new LogMap<ToldLog>();
+  readonly #byNumber: ToldLog[] = [];
+  /** Logs whose heads changed and must be told at once, because the caller does not follow them. */
+  readonly #news = new LogMap<LogHead>();
+  /** Logs that changed since a position was told. */
+  #changed = new LogMap<LogHead>();
+  readonly #unwatch: () => void;
+  #cancelTold: (() => void) | undefined;
+  #cancelNews: (() => void) | undefined;
+  #followed = 0;
+  #ended = false;
+  #end: () => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+  readonly #over: Promise<void>;
+
+  constructor(bus: SyncSource, output: SyncOutput, timer: Timer, hello: SyncHello) {
+    this.#bus = bus;
+    this.#output = output;
+    this.#timer = timer;
+    this.#hello = hello;
+    this.#filter = new TopicFilter(hello.include, hello.exclude);
+    this.#over = new Promise((resolve, reject) => {
+      this.#end = resolve;
+      this.#fail = reject;
+    });
+    this.#over.catch(() => {}); // whoever runs hears of it
+    this.#unwatch = bus.watchHeads((topic, origin) => this.#headChanged(topic, origin));
+  }
+
+  /** Tells until it is ended. Rejects when the bus fails or the output is over. */
+  async run(): Promise<void> {
+    await Promise.race([this.#tellAll(), this.#over]);
+    await this.#over;
+  }
+
+  /** Takes the caller's requests; the session ends with them. */
+  async take(requests: AsyncIterator<Uint8Array>): Promise<void> {
+    for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+      if (this.#ended) return;
+      const { request } = decodeRequest(next.value);
+      if (request.case === "follow") {
+        this.#follow(toNumber(request.value.log), toNumber(request.value.fromHeadId));
+      } else if (request.case === "unfollow") this.#unfollow(this.#byNumber[toNumber(request.value.log)]);
+      else throw wrong(request.case === "hello" ? "there is a second hello" : "it is of an unknown kind");
+    }
+    this.end();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#unwatch();
+    this.#cancelTold?.();
+    this.#cancelNews?.();
+    for (const log of this.#byNumber) this.#unfollow(log);
+    this.#end();
+  }
+
+  async #tellAll(): Promise<void> {
+    const { after } = this.#hello;
+    const from = after === undefined ? 0 : toNumber(after.sequence);
+    const resumed = after !== undefined && after.incarnation === this.#bus.incarnation &&
+      await this.#bus.idAt(from) === after.messageId;
+    if (this.#ended) return;
+    const wanted = new LogMap<true>();
+    for (const { topic, origin } of this.#hello.logs) wanted.set(topic, nodeOf(origin), true);
+    const heads = this.#bus.heads().filter(({ topic, origin, sequence }) =>
+      this.#filter.passes(topic) && (!resumed || sequence > from || wanted.get(topic, origin) === true)
+    );
+    const sequence = this.#bus.sequence;
+    const { node, incarnation } = this.#bus;
+    this.#send({ welcome: { $typeName: "msgbus.v1.SyncWelcome", node: nodeId(node), incarnation, resumed } });
+    for (let at = 0; at < heads.length; at += LOGS_PER_RESPONSE) {
+      await this.#tell(heads.slice(at, at + LOGS_PER_RESPONSE));
+    }
+    if (heads.length > 0) await this.#tellPosition(sequence);
+  }
+
+  #headChanged(topic: string, origin: NodeName): void {
+    if (!this.#filter.passes(topic)) return;
+    const head = this.#bus.logHead(topic, origin);
+    this.#changed.set(topic, origin, head);
+    this.#cancelTold ??= this.#timer(TOLD_INTERVAL_MS, () => {
+      this.#cancelTold = undefined;
+      this.#watched(this.#tellPosition(this.#bus.sequence));
+    });
+    if (this.#logs.get(topic, origin)?.following !== undefined) return;
+    this.#news.set(topic, origin, head);
+    this.#cancelNews ??= this.#timer(0, () => {
+      this.#cancelNews = undefined;
+      const heads = [...this.#news.values()];
+      for (const { topic, origin } of heads) this.#news.delete(topic, origin);
+      this.#watched(this.#tell(heads));
+    });
+  }
+
+  /** Says that everything up to a sequence was told, with the heads of those logs whose messages may still be under way. */
+  async #tellPosition(sequence: number): Promise<void> {
+    const heads = [...this.#changed.values()];
+    this.#changed = new LogMap();
+    const messageId = await this.#bus.idAt(sequence);
+    if (this.#ended || messageId === undefined) return;
+    for (let at = 0; at < heads.length; at += LOGS_PER_RESPONSE) {
+      await this.#tell(heads.slice(at, at + LOGS_PER_RESPONSE));
+    }
+    const { incarnation } = this.#bus;
+    this.#send({
+      told: create(SyncPositionSchema, { incarnation, sequence: BigInt(sequence), messageId }),
+    });
+  }
+
+  async #tell(heads: readonly LogHead[]): Promise<void> {
+    const logs = [];
+    const news = [];
+    for (const { topic, origin, headId, incarnation } of heads) {
+      let told = this.#logs.get(topic, origin);
+      if (told === undefined) {
+        told = { number: this.#byNumber.length, topic, origin, following: undefined };
+        this.#byNumber.push(told);
+        this.#logs.set(topic, origin, told);
+        const log = BigInt(told.number);
+        logs.push(create(SyncLogSchema, { log, topic, origin: nodeId(origin), incarnation }));
+      }
+      news.push(create(SyncHeadSchema, { log: BigInt(told.number), headId: BigInt(headId) }));
+    }
+    if (!this.#send({ logs, heads: news })) await this.#output.ready();
+  }
+
+  #follow(number: number, fromHeadId: number): void {
+    const log = this.#byNumber[number];
+    if (log === undefined) throw wrong(`no log has the number ${number}`);
+    this.#unfollow(log);
+    if (this.#followed === MAX_FOLLOWED_LOGS) {
+      throw new BusError(
+        "resource_exhausted",
+        `Cannot follow "${log.topic}": ${MAX_FOLLOWED_LOGS} logs are followed; leave one first`,
+      );
+    }
+    const { topic, origin } = log;
+    this.#followed++;
+    log.following = this.#bus.subscribe({ topic, origin, fromHeadId, pageSize: BATCH_MESSAGES });
+    this.#watched(this.#sendMessages(log, log.following));
+  }
+
+  #unfollow(log: ToldLog | undefined): void {
+    if (log?.following === undefined) return;
+    log.following.close();
+    log.following = undefined;
+    this.#followed--;
+  }
+
+  async #sendMessages(log: ToldLog, following: Subscription): Promise<void> {
+    for (;;) {
+      let page;
+      try {
+        page = await following.next();
+      } catch (error) {
+        if (!(error instanceof BusError) || error.code !== "unavailable") throw error;
+        // The log was set aside, or the bus closes, which ends the session by itself.
+        if (log.following === following) this.#unfollow(log);
+        return;
+      }
+      if (page.length === 0) return;
+      if (!this.#output.send(encodeBatch(log.number, page))) await this.#output.ready();
+    }
+  }
+
+  #send(response: Partial<Omit<SyncResponse, "$typeName" | "$unknown">>): boolean {
+    return this.#output.send(toBinary(SyncResponseSchema, create(SyncResponseSchema, response)));
+  }
+
+  /** What fails beside the caller's requests ends the session. */
+  #watched(work: Promise<void>): void {
+    work.catch((error) => this.#ended ? undefined : this.#fail(error));
+  }
+}
+
+function decodeRequest(bytes: Uint8Array): SyncRequest {
+  try {
+    return fromBinary(SyncRequestSchema, bytes);
+  } catch (error) {
+    throw new BusError("invalid_argument", "Cannot read the request: it is no SyncRequest", { cause: error });
+  }
+}
+
+function wrong(what: string): BusError {
+  return new BusError("invalid_argument", `Cannot go on with the session: ${what}`);
+}
+
+function nodeId({ tenantId, blName, deviceId }: NodeName): NodeId {
+  return { $typeName: "msgbus.v1.NodeId", tenantId, blName, deviceId };
+}
+
+/** A NodeId as it came; an absent one has empty parts. */
+export function nodeOf(id: NodeId | undefined): NodeName {
+  return { tenantId: id?.tenantId ?? "", blName: id?.blName ?? "", deviceId: id?.deviceId ?? "" };
+}
+
+/** A number of the wire; one beyond the safe integers lies beyond everything all the same. */
+export function toNumber(value: bigint): number {
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+}

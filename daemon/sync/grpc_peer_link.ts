@@ -1,0 +1,199 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  type CallOptions,
+  Channel,
+  type Connect,
+  Metadata,
+  type ResponseStream,
+  Status,
+  StatusError,
+} from "@msgbus/grpc";
+import { FetchRequestSchema, FetchResponseSchema, MsgbusService, SyncService } from "@msgbus/proto";
+import { encodeHeaders } from "../bus/headers.ts";
+import type { NodeName, ReplicatedMessage } from "../store/store.ts";
+import { nodeOf, toNumber } from "./answer_sync.ts";
+import { KEEP_ALIVE_INTERVAL_MS, KEEP_ALIVE_TIMEOUT_MS, QUESTION_TIMEOUT_MS } from "./limits.ts";
+import {
+  PeerError,
+  type PeerIdentity,
+  type PeerLink,
+  type RemoteHead,
+  type SyncStream,
+} from "./peer_link.ts";
+
+/** How a peer is reached. */
+export interface PeerEndpoint {
+  readonly connect: Connect;
+  /** What the peer is called in requests. */
+  readonly authority: string;
+  readonly scheme: "http" | "https";
+  /** Sent with every call where present. */
+  readonly token: string | undefined;
+}
+
+/** A list of all heads of 100,000 logs with long names still fits. */
+const MAX_RECEIVE_BYTES = 64 << 20;
+
+/** The way to a peer by gRPC. */
+export class GrpcPeerLink implements PeerLink {
+  readonly #channel: Channel;
+
+  constructor({ connect, authority, scheme, token }: PeerEndpoint) {
+    this.#channel = new Channel(connect, {
+      authority,
+      scheme,
+      userAgent: "msgbusd",
+      limits: {
+        maxReceiveMessageBytes: MAX_RECEIVE_BYTES,
+        keepAliveIntervalMs: KEEP_ALIVE_INTERVAL_MS,
+        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+      },
+      ...token !== undefined && { metadata: new Metadata({ authorization: `Bearer ${token}` }) },
+    });
+  }
+
+  async identify(): Promise<PeerIdentity> {
+    const { node, incarnation } = await this.#ask(MsgbusService.method.health, {});
+    return { node: nodeOf(node), incarnation };
+  }
+
+  async heads(): Promise<readonly RemoteHead[]> {
+    const { heads } = await this.#ask(MsgbusService.method.listHeads, {});
+    return heads.map(({ topic, origin, headId, incarnation }) => ({
+      topic,
+      origin: nodeOf(origin),
+      headId: toNumber(headId),
+      incarnation,
+    }));
+  }
+
+  async head(topic: string, origin: NodeName): Promise<number> {
+    const { headId } = await this.#ask(MsgbusService.method.getHead, { topic, origin });
+    return toNumber(headId);
+  }
+
+  async fetch(
+    topic: string,
+    origin: NodeName,
+    fromHeadId: number,
+    limit: number,
+  ): Promise<ReplicatedMessage[]> {
+    const request = create(FetchRequestSchema, { topic, origin, fromHeadId: BigInt(fromHeadId), limit });
+    const messages: ReplicatedMessage[] = [];
+    await this.#translated(async () => {
+      const responses = this.#channel.serverStreaming(
+        pathOf(MsgbusService.method.fetch),
+        toBinary(FetchRequestSchema, request),
+        { timeoutMs: QUESTION_TIMEOUT_MS },
+      );
+      for await (const bytes of responses) {
+        const { message } = fromBinary(FetchResponseSchema, bytes);
+        if (message === undefined) throw new PeerError("refused", "the peer answers without a message");
+        messages.push({
+          headId: toNumber(message.headId),
+          id: message.id,
+          createdAtMs: toNumber(message.createdAtMs),
+          payload: message.payload,
+          headers: encodeHeaders(message.headers),
+          deleted: message.deleted,
+        });
+      }
+    });
+    return messages;
+  }
+
+  sync(): SyncStream {
+    return new GrpcSyncStream(this.#channel, pathOf(SyncService.method.sync));
+  }
+
+  async close(): Promise<void> {
+    await this.#channel.close();
+  }
+
+  async #ask<Request extends DescMessage, Response extends DescMessage>(
+    method: DescMethod & { readonly input: Request; readonly output: Response },
+    request: MessageInitShape<Request>,
+  ): Promise<MessageShape<Response>> {
+    return await this.#translated(async () => {
+      const bytes = toBinary(method.input, create(method.input, request));
+      const options: CallOptions = { timeoutMs: QUESTION_TIMEOUT_MS };
+      return fromBinary(method.output, await this.#channel.unary(pathOf(method), bytes, options));
+    });
+  }
+
+  async #translated<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw toPeerError(error);
+    }
+  }
+}
+
+/** A session: requests leave as they are said, one after the other. */
+class GrpcSyncStream implements SyncStream {
+  readonly #responses: ResponseStream;
+  readonly #requests: Uint8Array[] = [];
+  #wake: () => void = () => {};
+  #over = false;
+
+  constructor(channel: Channel, path: string) {
+    this.#responses = channel.bidiStreaming(path, this.#outgoing());
+  }
+
+  send(request: Uint8Array): void {
+    this.#requests.push(request);
+    this.#wake();
+  }
+
+  async nextBatch(): Promise<readonly Uint8Array[] | null> {
+    try {
+      return await this.#responses.nextBatch();
+    } catch (error) {
+      throw toPeerError(error);
+    }
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.#wake();
+    void this.#responses.cancel();
+  }
+
+  async *#outgoing(): AsyncGenerator<Uint8Array> {
+    while (!this.#over) {
+      const request = this.#requests.shift();
+      if (request !== undefined) yield request;
+      else await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+}
+
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+function toPeerError(error: unknown): PeerError {
+  if (error instanceof PeerError) return error;
+  if (!(error instanceof StatusError)) {
+    return new PeerError("refused", "the peer's answer can't be read", { cause: error });
+  }
+  switch (error.code) {
+    case Status.UNIMPLEMENTED:
+      return new PeerError("unimplemented", error.message, { cause: error });
+    case Status.UNAVAILABLE:
+    case Status.DEADLINE_EXCEEDED:
+    case Status.CANCELLED:
+      return new PeerError("unreachable", error.message, { cause: error });
+    default:
+      return new PeerError("refused", error.message, { cause: error });
+  }
+}

@@ -1,0 +1,45 @@
+import { LogMap, type NodeName } from "../store/store.ts";
+
+/** Who copies a log, and may be asked to leave it to another. */
+export interface LeaseHolder {
+  /** Gives the log up when it has nothing more of it to copy; says whether it did. */
+  yieldLog(topic: string, origin: NodeName): boolean;
+  /** The log may be free: to be looked at again. */
+  leaseFreed(topic: string, origin: NodeName): void;
+}
+
+/** Who copies which log: each from one peer at a time, so that nothing is sent twice where peers form cycles. */
+export class Leases {
+  readonly #holders = new LogMap<LeaseHolder>();
+  readonly #sessions = new Set<LeaseHolder>();
+
+  join(session: LeaseHolder): void {
+    this.#sessions.add(session);
+  }
+
+  /** To be called when the session has released all its logs. */
+  leave(session: LeaseHolder): void {
+    this.#sessions.delete(session);
+  }
+
+  /** Whether the log is the caller's now. */
+  claim(topic: string, origin: NodeName, by: LeaseHolder): boolean {
+    const holder = this.#holders.get(topic, origin);
+    if (holder === undefined) this.#holders.set(topic, origin, by);
+    return holder === undefined || holder === by;
+  }
+
+  /** The same, from a holder that has nothing more to copy. */
+  takeOver(topic: string, origin: NodeName, by: LeaseHolder): boolean {
+    const holder = this.#holders.get(topic, origin);
+    if (holder !== undefined && holder !== by && !holder.yieldLog(topic, origin)) return false;
+    this.#holders.set(topic, origin, by);
+    return true;
+  }
+
+  release(topic: string, origin: NodeName, by: LeaseHolder): void {
+    if (this.#holders.get(topic, origin) !== by) return;
+    this.#holders.delete(topic, origin);
+    for (const session of this.#sessions) if (session !== by) session.leaseFreed(topic, origin);
+  }
+}

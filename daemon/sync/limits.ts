@@ -1,0 +1,36 @@
+/** Bounds and times of the synchronization. */
+
+/** Logs that a session follows at once; what is caught up makes room for what is not. The answerer refuses more. */
+export const MAX_FOLLOWED_LOGS = 256;
+/** Messages of one batch. */
+export const BATCH_MESSAGES = 1_000;
+/** Bytes of messages that were received and are not durable yet, before reading goes on. */
+export const MAX_PENDING_BYTES = 8 << 20;
+/** Logs that are told of in one response. */
+export const LOGS_PER_RESPONSE = 500;
+/** Milliseconds between two positions that an answerer tells. */
+export const TOLD_INTERVAL_MS = 1_000;
+/** Milliseconds after which what is known of a peer is written down, unless a fork or a failure wants it at once. */
+export const RECORD_INTERVAL_MS = 5_000;
+/** Milliseconds that a log's peer may be late with what another peer already has, before the other is asked. */
+export const TAKE_OVER_MS = 50;
+/** While that other peer goes on, it is looked at less and less often: after twice as long each time, up to this. */
+export const MAX_TAKE_OVER_MS = 3_200;
+/** Verifications that run at once. */
+export const MAX_VERIFICATIONS = 16;
+/** Milliseconds that a unary question to a peer may take. */
+export const QUESTION_TIMEOUT_MS = 10_000;
+/** Milliseconds between two attempts to reach a peer that can't be reached; a random part of it is left out. */
+export const PROBE_INTERVAL_MS = 900;
+/** Milliseconds before the first repetition after any other failure; each further one takes twice as long. */
+export const FIRST_BACKOFF_MS = 500;
+/** Milliseconds that such a wait never exceeds. */
+export const MAX_BACKOFF_MS = 30_000;
+/** A session that held this many milliseconds makes the failures before it forgotten. */
+export const STEADY_MS = 10_000;
+/** Logs that are copied at once by polling. */
+export const POLLED_LOGS_AT_ONCE = 4;
+/** Milliseconds without a byte from a peer before it is asked whether it is there: a link that was cut says nothing. */
+export const KEEP_ALIVE_INTERVAL_MS = 3_000;
+/** Milliseconds that the answer may take before the peer counts as gone. */
+export const KEEP_ALIVE_TIMEOUT_MS = 2_000;

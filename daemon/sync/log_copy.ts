@@ -1,0 +1,139 @@
+import { isSameNode } from "../bus/names.ts";
+import type { LogHead, NodeName, PeerSyncState } from "../store/store.ts";
+import type { PeerIdentity, RemoteHead } from "./peer_link.ts";
+
+/** What is to be done about one log of one peer. */
+export type Plan =
+  | { readonly kind: "nothing" }
+  /** Copy the messages from a head on. The first one is stored here already where they have to fit together. */
+  | { readonly kind: "copy"; readonly fromHeadId: number }
+  /** Compare the message at a head with ours. */
+  | { readonly kind: "verify"; readonly headId: number }
+  /** Ask the origin whether it really has less than a copy of it. */
+  | { readonly kind: "ask" }
+  /** The two copies are not of one log. */
+  | { readonly kind: "fork"; readonly reason: string };
+
+const NOTHING: Plan = { kind: "nothing" };
+
+/** What is known of one log at one peer. */
+export class LogCopy {
+  readonly topic: string;
+  readonly origin: NodeName;
+  remoteHead = 0;
+  remoteIncarnation = "";
+  lastSyncedHead = 0;
+  lastAttemptAtMs = 0;
+  lastSuccessAtMs = 0;
+  consecutiveFailures = 0;
+  lastError = "";
+  fork: PeerSyncState["fork"] = "none";
+  /** Whether a message of the peer was found equal to ours since the session began. */
+  verified = false;
+  /** Whether the origin was asked since the session began: it goes back only when it starts anew. */
+  asked = false;
+  /** Messages of this node's own log are taken from the peer, because somebody decided so. */
+  adopting = false;
+  /** Not to be tried again before this time, in milliseconds of the clock. */
+  retryAtMs = 0;
+  #heard = false;
+
+  constructor(topic: string, origin: NodeName) {
+    this.topic = topic;
+    this.origin = origin;
+  }
+
+  /** As it was recorded. */
+  static restore(state: PeerSyncState): LogCopy {
+    const copy = new LogCopy(state.topic, state.origin);
+    copy.remoteHead = state.remoteHead;
+    copy.remoteIncarnation = state.remoteIncarnation;
+    copy.lastSyncedHead = state.lastSyncedHead;
+    copy.lastAttemptAtMs = state.lastAttemptAtMs;
+    copy.lastSuccessAtMs = state.lastSuccessAtMs;
+    copy.consecutiveFailures = state.consecutiveFailures;
+    copy.lastError = state.lastError;
+    copy.fork = state.fork;
+    return copy;
+  }
+
+  /** A new session: what was heard before may be wrong, as after a backup was restored. */
+  beginSession(): void {
+    this.verified = false;
+    this.asked = false;
+    this.#heard = false;
+  }
+
+  /** Somebody decided to take the peer's log; `own` says that it is one of this node. */
+  adopted(own: boolean): void {
+    this.fork = "none";
+    this.adopting = own;
+    this.verified = false;
+    this.consecutiveFailures = 0;
+    this.lastError = "";
+    this.retryAtMs = 0;
+  }
+
+  heard({ headId, incarnation }: RemoteHead): void {
+    const same = this.#heard && incarnation === this.remoteIncarnation;
+    // Within a session, messages can be quicker than the news of them.
+    this.remoteHead = same ? Math.max(this.remoteHead, headId) : headId;
+    if (incarnation !== this.remoteIncarnation) this.verified = false;
+    this.remoteIncarnation = incarnation;
+    this.#heard = true;
+  }
+
+  /** What is known, to be recorded beside what we have. */
+  state(peer: string, local: LogHead): PeerSyncState {
+    return {
+      peer,
+      topic: this.topic,
+      origin: this.origin,
+      localHead: local.headId,
+      remoteHead: this.remoteHead,
+      lastSyncedHead: this.lastSyncedHead,
+      lastAttemptAtMs: this.lastAttemptAtMs,
+      lastSuccessAtMs: this.lastSuccessAtMs,
+      consecutiveFailures: this.consecutiveFailures,
+      lastError: this.lastError,
+      localIncarnation: local.incarnation,
+      remoteIncarnation: this.remoteIncarnation,
+      fork: this.fork,
+    };
+  }
+
+  /**
+   * What is to be done, given what we have of the log. Copies are compared where they meet: the first message that is
+   * copied is one that we have, so that a log that began anew, or went back and on from there, is told from ours.
+   */
+  plan(local: LogHead, peer: PeerIdentity, self: NodeName): Plan {
+    const { remoteHead } = this;
+    if (this.fork !== "none" || remoteHead === 0) return NOTHING;
+    if (isSameNode(this.origin, self) && !this.adopting) {
+      if (remoteHead > local.headId) {
+        return {
+          kind: "fork",
+          reason: `the peer has ${remoteHead} messages of this node's own log, which has ${local.headId}: ` +
+            "was an older copy of the data restored, or the data lost?",
+        };
+      }
+      return this.verified ? NOTHING : { kind: "verify", headId: remoteHead };
+    }
+    if (remoteHead > local.headId) {
+      const meets = !this.verified && local.headId > 0;
+      return { kind: "copy", fromHeadId: meets ? local.headId : local.headId + 1 };
+    }
+    const incarnations = [this.remoteIncarnation, local.incarnation];
+    const isOther = !incarnations.includes("") && this.remoteIncarnation !== local.incarnation;
+    if (isOther && !this.verified) return { kind: "verify", headId: remoteHead };
+    // An origin never has less than what others copied from it, unless it went back.
+    const fromOrigin = isSameNode(this.origin, peer.node);
+    return fromOrigin && remoteHead < local.headId && !this.asked ? { kind: "ask" } : NOTHING;
+  }
+}
+
+/** What is known of an origin's log that is behind its copies. */
+export function wentBack(remoteHead: number, localHead: number): string {
+  return `the origin has ${remoteHead} messages, and this node has copied ${localHead}: ` +
+    "was an older copy of its data restored?";
+}

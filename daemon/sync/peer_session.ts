@@ -1,0 +1,265 @@
+import type { Bus } from "../bus/bus.ts";
+import { BusError, ConflictError } from "../bus/error.ts";
+import { isSameNode } from "../bus/names.ts";
+import type { Timer } from "../bus/timer.ts";
+import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
+import { backoffMs } from "./backoff.ts";
+import type { LeaseHolder, Leases } from "./leases.ts";
+import { MAX_TAKE_OVER_MS, MAX_VERIFICATIONS, TAKE_OVER_MS } from "./limits.ts";
+import { type LogCopy, wentBack } from "./log_copy.ts";
+import type { PeerIdentity, PeerLink } from "./peer_link.ts";
+import type { PeerState } from "./peer_state.ts";
+import type { TopicFilter } from "./topic_filter.ts";
+
+/** What the synchronization needs of the bus. */
+export type SyncBus = Pick<
+  Bus,
+  | "node"
+  | "incarnation"
+  | "logHead"
+  | "replicate"
+  | "archive"
+  | "peerSyncStates"
+  | "peerCursor"
+  | "recordPeerSync"
+>;
+
+/** What happens that people want to read of. */
+export interface SyncEvents {
+  connected(peer: string, identity: PeerIdentity, mode: "stream" | "poll"): void;
+  failed(peer: string, reason: string, retryMs: number): void;
+  forked(peer: string, topic: string, origin: NodeName, reason: string): void;
+  logFailed(peer: string, topic: string, origin: NodeName, reason: string): void;
+}
+
+/** What a session works with. */
+export interface SessionPorts {
+  readonly bus: SyncBus;
+  readonly link: PeerLink;
+  readonly identity: PeerIdentity;
+  readonly state: PeerState;
+  readonly leases: Leases;
+  readonly filter: TopicFilter;
+  readonly events: SyncEvents;
+  readonly timer: Timer;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** 0 to 1. */
+  readonly random: () => number;
+}
+
+/**
+ * What is the same however a peer is followed: which logs to copy, and what to do where copies do not fit. A log that
+ * fails never keeps the others.
+ */
+export abstract class PeerSession implements LeaseHolder {
+  protected readonly ports: SessionPorts;
+  readonly #questions: (() => Promise<void>)[] = [];
+  readonly #asked = new Set<LogCopy>();
+  readonly #timers = new Map<LogCopy, () => void>();
+  #asking = 0;
+  #fail: (error: unknown) => void = () => {};
+  /** Rejects when the session can't go on. */
+  protected readonly failed: Promise<never>;
+  protected ended = false;
+
+  constructor(ports: SessionPorts) {
+    this.ports = ports;
+    this.failed = new Promise((_, reject) => this.#fail = reject);
+    this.failed.catch(() => {}); // whoever runs the session hears of it
+    for (const copy of ports.state.logs()) copy.beginSession();
+    ports.leases.join(this);
+  }
+
+  /** Follows the peer until it fails or `end` is called. Rejects with PeerError or BusError; then `end` is to be called. */
+  abstract run(): Promise<void>;
+
+  /** Whether the log is being copied already. */
+  protected abstract copying(copy: LogCopy): boolean;
+
+  /** Begins to copy a log whose lease this session has. */
+  protected abstract copy(copy: LogCopy, fromHeadId: number): void;
+
+  /** Stops copying a log, where it is being copied. Its lease is released by the caller. */
+  protected abstract leaveLog(copy: LogCopy): void;
+
+  abstract yieldLog(topic: string, origin: NodeName): boolean;
+
+  leaseFreed(topic: string, origin: NodeName): void {
+    this.consider(this.ports.state.log(topic, origin));
+  }
+
+  /** Does nothing more. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const cancel of this.#timers.values()) cancel();
+    this.ports.leases.leave(this);
+  }
+
+  /** Looks at what is to be done about a log, and does it. */
+  consider(copy: LogCopy): void {
+    if (this.ended || this.copying(copy) || this.#asked.has(copy) || this.#timers.has(copy)) return;
+    const { bus, identity, leases, now, filter } = this.ports;
+    const { topic, origin } = copy;
+    if (!filter.passes(topic)) return;
+    const waitMs = copy.retryAtMs - now();
+    if (waitMs > 0) return this.#later(copy, waitMs, () => this.consider(copy));
+    const plan = copy.plan(bus.logHead(topic, origin), identity, bus.node);
+    switch (plan.kind) {
+      case "nothing":
+        return;
+      case "fork":
+        return this.#forked(copy, plan.reason);
+      case "verify":
+        return this.#ask(copy, () => this.#verify(copy, plan.headId));
+      case "ask":
+        return this.#ask(copy, () => this.#askOrigin(copy));
+      case "copy":
+        if (leases.claim(topic, origin, this)) return this.copy(copy, plan.fromHeadId);
+        return this.#takeOverLater(copy, TAKE_OVER_MS);
+    }
+  }
+
+  /** Whether the peer has the message that we have at a head. Rejects with PeerError. */
+  async agrees(copy: LogCopy, headId: number): Promise<boolean> {
+    try {
+      return await this.#verify(copy, headId);
+    } catch (error) {
+      if (error instanceof ConflictError) return false;
+      throw error;
+    }
+  }
+
+  /** Stores messages. Rejects as `Bus.replicate`. */
+  protected async apply(copy: LogCopy, messages: readonly ReplicatedMessage[]): Promise<void> {
+    const { bus, state, now } = this.ports;
+    const { topic, origin } = copy;
+    copy.lastAttemptAtMs = now();
+    const incarnation = copy.remoteIncarnation;
+    const head = await bus.replicate({ topic, origin, incarnation, messages, adopt: copy.adopting });
+    const last = messages.at(-1)?.headId ?? 0;
+    copy.verified = true;
+    copy.lastSyncedHead = Math.max(copy.lastSyncedHead, last);
+    copy.remoteHead = Math.max(copy.remoteHead, last);
+    copy.lastSuccessAtMs = now();
+    copy.consecutiveFailures = 0;
+    copy.lastError = "";
+    if (head >= copy.remoteHead) copy.adopting = false;
+    state.lastSuccessAtMs = copy.lastSuccessAtMs;
+    state.changed(copy);
+    if (head < last) throw new BusError("internal", `Cannot copy "${topic}": the store lost messages`);
+  }
+
+  /** What a failure with a log means: for this log, or for the session. */
+  protected logFailed(copy: LogCopy, error: unknown): void {
+    if (this.ended) return;
+    if (error instanceof ConflictError) return this.#forked(copy, error.message);
+    // The peer is gone, or this node can't store anything: no log would fare better.
+    if (!(error instanceof BusError) || isOurs(error)) return this.#fail(error);
+    const { state, events, now, random } = this.ports;
+    copy.consecutiveFailures++;
+    copy.lastError = error.message;
+    copy.retryAtMs = now() + backoffMs(copy.consecutiveFailures, random);
+    copy.verified = false;
+    if (copy.consecutiveFailures === 1) {
+      events.logFailed(state.peer, copy.topic, copy.origin, error.message);
+    }
+    this.#leave(copy);
+    void state.record();
+    this.consider(copy);
+  }
+
+  #forked(copy: LogCopy, reason: string): void {
+    const { state, events } = this.ports;
+    copy.fork = "open";
+    copy.lastError = reason;
+    copy.consecutiveFailures++;
+    this.#leave(copy);
+    events.forked(state.peer, copy.topic, copy.origin, reason);
+    void state.record();
+  }
+
+  #leave(copy: LogCopy): void {
+    const { state, leases } = this.ports;
+    this.leaveLog(copy);
+    state.changed(copy);
+    leases.release(copy.topic, copy.origin, this);
+  }
+
+  /** Another session copies the log: looks later whether that one has nothing more while this peer has. */
+  #takeOverLater(copy: LogCopy, ms: number): void {
+    this.#later(copy, ms, () => {
+      const { bus, identity, leases } = this.ports;
+      const plan = copy.plan(bus.logHead(copy.topic, copy.origin), identity, bus.node);
+      if (plan.kind !== "copy") return this.consider(copy);
+      if (leases.takeOver(copy.topic, copy.origin, this)) return this.copy(copy, plan.fromHeadId);
+      this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS));
+    });
+  }
+
+  #later(copy: LogCopy, ms: number, callback: () => void): void {
+    const cancel = this.ports.timer(ms, () => {
+      this.#timers.delete(copy);
+      if (!this.ended) callback();
+    });
+    this.#timers.set(copy, cancel);
+  }
+
+  #ask(copy: LogCopy, question: () => Promise<unknown>): void {
+    this.#asked.add(copy);
+    this.#questions.push(async () => {
+      try {
+        await question();
+      } catch (error) {
+        this.#asked.delete(copy);
+        return this.logFailed(copy, error);
+      }
+      this.#asked.delete(copy);
+      this.consider(copy);
+    });
+    this.#askNext();
+  }
+
+  #askNext(): void {
+    while (this.#asking < MAX_VERIFICATIONS && !this.ended) {
+      const question = this.#questions.shift();
+      if (question === undefined) return;
+      this.#asking++;
+      void question().finally(() => {
+        this.#asking--;
+        this.#askNext();
+      });
+    }
+  }
+
+  /** Compares one message; false when the peer does not have it. Rejects with ConflictError when it is another. */
+  async #verify(copy: LogCopy, headId: number): Promise<boolean> {
+    const { bus, link, identity } = this.ports;
+    const { topic, origin } = copy;
+    copy.verified = true;
+    const messages = await link.fetch(topic, origin, headId, 1);
+    if (messages.length === 0) return false;
+    // Only the origin itself knows better than we in which data directory its log was written.
+    const incarnation = isSameNode(identity.node, origin) ? copy.remoteIncarnation : "";
+    await bus.replicate({ topic, origin, incarnation, messages });
+    copy.lastSyncedHead = Math.max(copy.lastSyncedHead, headId);
+    return true;
+  }
+
+  async #askOrigin(copy: LogCopy): Promise<void> {
+    const { bus, link } = this.ports;
+    const { topic, origin } = copy;
+    copy.asked = true;
+    const before = bus.logHead(topic, origin).headId;
+    const remoteHead = await link.head(topic, origin);
+    if (remoteHead < before) this.#forked(copy, wentBack(remoteHead, before));
+    else copy.remoteHead = Math.max(copy.remoteHead, remoteHead);
+  }
+}
+
+/** Whether this node can store nothing at all: the disk is full, the store is broken, the daemon stops. */
+function isOurs(error: BusError): boolean {
+  return error.code === "internal" || error.code === "unavailable" ||
+    (error.cause instanceof StoreError && error.cause.code === "full");
+}

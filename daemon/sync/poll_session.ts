@@ -1,0 +1,111 @@
+import type { NodeName } from "../store/store.ts";
+import { POLLED_LOGS_AT_ONCE } from "./limits.ts";
+import type { LogCopy } from "./log_copy.ts";
+import { PeerSession, type SessionPorts } from "./peer_session.ts";
+
+/** How a peer is asked again and again. */
+export interface PollOptions {
+  /** Milliseconds between two rounds. */
+  readonly intervalMs: number;
+  /** Messages of one Fetch. */
+  readonly batchLimit: number;
+}
+
+/** Follows a peer by its heads, which are asked for again and again (CONTRACT.md §3): for those without SyncService. */
+export class PollSession extends PeerSession {
+  readonly #options: PollOptions;
+  /** Logs to copy, and from which head on. */
+  readonly #due = new Map<LogCopy, number>();
+  readonly #copying = new Set<LogCopy>();
+  #cancelWait: () => void = () => {};
+
+  constructor(ports: SessionPorts, options: PollOptions) {
+    super(ports);
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    await Promise.race([this.#poll(), this.failed]);
+  }
+
+  override end(): void {
+    if (this.ended) return;
+    const logs = [...this.#due.keys(), ...this.#copying];
+    this.#due.clear();
+    this.#cancelWait();
+    super.end();
+    for (const { topic, origin } of logs) this.ports.leases.release(topic, origin, this);
+  }
+
+  yieldLog(topic: string, origin: NodeName): boolean {
+    // It holds a log only while it copies it.
+    const copy = this.ports.state.log(topic, origin);
+    return !this.copying(copy);
+  }
+
+  protected copying(copy: LogCopy): boolean {
+    return this.#due.has(copy) || this.#copying.has(copy);
+  }
+
+  protected copy(copy: LogCopy, fromHeadId: number): void {
+    this.#due.set(copy, fromHeadId);
+    while (this.#copying.size < POLLED_LOGS_AT_ONCE && this.#copyNext());
+  }
+
+  protected leaveLog(copy: LogCopy): void {
+    this.#due.delete(copy);
+    this.#copying.delete(copy);
+  }
+
+  async #poll(): Promise<void> {
+    const { link, state, filter, now } = this.ports;
+    while (!this.ended) {
+      state.lastAttemptAtMs = now();
+      for (const head of await link.heads()) {
+        if (!filter.passes(head.topic)) continue;
+        this.consider(state.heard(head));
+      }
+      state.lastSuccessAtMs = now();
+      await new Promise<void>((resolve) => {
+        const cancel = this.ports.timer(this.#options.intervalMs, resolve);
+        this.#cancelWait = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+  }
+
+  #copyNext(): boolean {
+    for (const [copy, fromHeadId] of this.#due) {
+      this.#due.delete(copy);
+      this.#copying.add(copy);
+      void this.#copyLog(copy, fromHeadId);
+      return true;
+    }
+    return false;
+  }
+
+  async #copyLog(copy: LogCopy, fromHeadId: number): Promise<void> {
+    const { link, leases } = this.ports;
+    try {
+      for (let next = fromHeadId; next <= copy.remoteHead && !this.ended && this.#copying.has(copy);) {
+        const messages = await link.fetch(copy.topic, copy.origin, next, this.#options.batchLimit);
+        if (messages.length === 0) break; // the peer has less than it said: the next round tells
+        await this.apply(copy, messages);
+        next += messages.length;
+      }
+    } catch (error) {
+      this.#copying.delete(copy);
+      this.logFailed(copy, error);
+      return this.#more();
+    }
+    this.#copying.delete(copy);
+    leases.release(copy.topic, copy.origin, this);
+    this.#more();
+  }
+
+  #more(): void {
+    if (!this.ended) { while (this.#copying.size < POLLED_LOGS_AT_ONCE && this.#copyNext()); }
+  }
+}

@@ -1,0 +1,113 @@
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type GrpcServer, type MethodHandler, type ServerCall, Status, StatusError } from "@msgbus/grpc";
+import {
+  ForkDecision as WireDecision,
+  ListArchivedLogsRequestSchema,
+  ListArchivedLogsResponseSchema,
+  ResolveForkRequestSchema,
+  ResolveForkResponseSchema,
+  SyncService,
+} from "@msgbus/proto";
+import type { Bus } from "../bus/bus.ts";
+import type { BusAccess } from "../bus/bus_access.ts";
+import { BusError } from "../bus/error.ts";
+import type { Timer } from "../bus/timer.ts";
+import { answerSync, nodeOf } from "./answer_sync.ts";
+import type { ForkDecision, Synchronizer } from "./synchronizer.ts";
+
+/** What serving needs beside the bus. */
+export interface ServeSyncOptions {
+  readonly synchronizer: Synchronizer;
+  readonly timer: Timer;
+  /** Aborted when the daemon stops: sessions have no end of their own. */
+  readonly stopping: AbortSignal;
+  /** The bus as the caller may use it; throws StatusError when the caller is nobody. */
+  readonly accessOf: (call: ServerCall) => BusAccess;
+  readonly statusOf: (error: unknown) => unknown;
+}
+
+/** Registers `msgbus.v1.SyncService`: sessions for whoever has the grant "sync", decisions for admins. */
+export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOptions): void {
+  const { synchronizer, timer, stopping, accessOf, statusOf } = options;
+  const method = (name: keyof typeof SyncService.method, handler: MethodHandler) =>
+    server.method(`/${SyncService.typeName}/${SyncService.method[name].name}`, handler);
+
+  method("sync", {
+    kind: "bidi_streaming",
+    async handle(requests, call) {
+      try {
+        const access = accessOf(call);
+        access.requireGrant("sync", "copy all logs");
+        const ending = AbortSignal.any([call.signal, stopping, ...access.revoked ? [access.revoked] : []]);
+        await answerSync(bus, requests, call, ending, timer);
+        access.revoked?.throwIfAborted();
+      } catch (error) {
+        throw statusOf(error);
+      }
+      if (stopping.aborted) throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
+    },
+  });
+
+  const unary = <Request extends DescMessage, Response extends DescMessage>(
+    name: keyof typeof SyncService.method,
+    requestSchema: Request,
+    responseSchema: Response,
+    answer: (request: MessageShape<Request>) => Promise<MessageShape<Response>>,
+  ) =>
+    method(name, {
+      kind: "unary",
+      async handle(bytes, call) {
+        try {
+          accessOf(call).requireGrant("admin", "decide about logs");
+          return toBinary(responseSchema, await answer(decode(requestSchema, bytes)));
+        } catch (error) {
+          throw statusOf(error);
+        }
+      },
+    });
+
+  unary("resolveFork", ResolveForkRequestSchema, ResolveForkResponseSchema, async (request) => {
+    const forks = await synchronizer.resolve({
+      peer: request.peer,
+      origin: nodeOf(request.origin),
+      topic: request.topic,
+      decision: decisionOf(request.decision),
+    });
+    return create(ResolveForkResponseSchema, { forks: forks.map((fork) => ({ ...fork })) });
+  });
+
+  unary("listArchivedLogs", ListArchivedLogsRequestSchema, ListArchivedLogsResponseSchema, async () => {
+    const logs = await bus.archivedLogs();
+    return create(ListArchivedLogsResponseSchema, {
+      logs: logs.map(({ topic, origin, name, headId }) => ({
+        topic,
+        origin,
+        archive: name,
+        headId: BigInt(headId),
+      })),
+    });
+  });
+}
+
+function decisionOf(decision: WireDecision): ForkDecision {
+  switch (decision) {
+    case WireDecision.ADOPT:
+      return "adopt";
+    case WireDecision.REFUSE:
+      return "refuse";
+    default:
+      throw new BusError("invalid_argument", "Cannot resolve: decision is neither ADOPT nor REFUSE", {
+        field: "decision",
+      });
+  }
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new BusError("invalid_argument", `Cannot read the request: it is no ${schema.typeName}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,257 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  LogNameSchema,
+  SyncFollowSchema,
+  SyncHelloSchema,
+  SyncPositionSchema,
+  type SyncRequest,
+  SyncRequestSchema,
+  type SyncResponse,
+  SyncUnfollowSchema,
+} from "@msgbus/proto";
+import { LogMap, type NodeName } from "../store/store.ts";
+import { nodeOf, toNumber } from "./answer_sync.ts";
+import { MAX_FOLLOWED_LOGS, MAX_PENDING_BYTES } from "./limits.ts";
+import type { LogCopy } from "./log_copy.ts";
+import { PeerError, type SyncStream } from "./peer_link.ts";
+import { PeerSession, type SessionPorts } from "./peer_session.ts";
+import { decodeResponse, type ReceivedBatch } from "./sync_codec.ts";
+
+/** A log that the peer sends us. */
+interface Following {
+  readonly copy: LogCopy;
+  readonly log: number;
+  /** The head of the next message. */
+  nextHeadId: number;
+  /** Whether the first message has come. */
+  begun: boolean;
+  /** Batches on their way to the disk. */
+  pending: number;
+}
+
+/** Follows a peer by SyncService: it tells what changed, and sends what is followed. */
+export class StreamSession extends PeerSession {
+  readonly #stream: SyncStream;
+  readonly #include: readonly string[];
+  readonly #exclude: readonly string[];
+  readonly #byNumber: (LogCopy | undefined)[] = [];
+  readonly #incarnations: string[] = [];
+  readonly #numbers = new LogMap<number>();
+  /** In the order in which they were followed, or heard of last. */
+  readonly #following = new Map<LogCopy, Following>();
+  /** Logs that wait until fewer are followed, and the heads from which on. */
+  readonly #waiting = new Map<LogCopy, number>();
+  readonly #welcomed: () => void;
+  #pendingBytes = 0;
+  #drained: (() => void) | undefined;
+
+  /** `welcomed` is called when the peer answers. */
+  constructor(
+    ports: SessionPorts,
+    include: readonly string[],
+    exclude: readonly string[],
+    welcomed: () => void,
+  ) {
+    super(ports);
+    this.#include = include;
+    this.#exclude = exclude;
+    this.#welcomed = welcomed;
+    this.#stream = ports.link.sync();
+  }
+
+  async run(): Promise<void> {
+    this.#hello();
+    await Promise.race([this.#receive(), this.failed]);
+  }
+
+  override end(): void {
+    if (this.ended) return;
+    const { leases } = this.ports;
+    const logs = [...this.#following.keys(), ...this.#waiting.keys()];
+    this.#following.clear();
+    this.#waiting.clear();
+    this.#stream.cancel();
+    super.end();
+    for (const { topic, origin } of logs) leases.release(topic, origin, this);
+    this.#drained?.();
+  }
+
+  yieldLog(topic: string, origin: NodeName): boolean {
+    const { bus, state } = this.ports;
+    const copy = state.log(topic, origin);
+    if (copy.remoteHead > bus.logHead(topic, origin).headId) return false;
+    this.leaveLog(copy);
+    return true;
+  }
+
+  protected copying(copy: LogCopy): boolean {
+    return this.#following.has(copy) || this.#waiting.has(copy);
+  }
+
+  protected copy(copy: LogCopy, fromHeadId: number): void {
+    if (this.#following.size >= MAX_FOLLOWED_LOGS && !this.#makeRoom()) {
+      this.#waiting.set(copy, fromHeadId);
+      return;
+    }
+    this.#follow(copy, fromHeadId);
+  }
+
+  protected leaveLog(copy: LogCopy): void {
+    this.#waiting.delete(copy);
+    const following = this.#following.get(copy);
+    if (following === undefined) return;
+    this.#following.delete(copy);
+    const log = BigInt(following.log);
+    this.#send({ case: "unfollow", value: create(SyncUnfollowSchema, { log }) });
+    this.#followNext();
+  }
+
+  #hello(): void {
+    const { bus, state } = this.ports;
+    const { node, incarnation } = bus;
+    const behind = [...state.logs()].filter((copy) =>
+      copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId
+    );
+    this.#send({
+      case: "hello",
+      value: create(SyncHelloSchema, {
+        node,
+        incarnation,
+        include: [...this.#include],
+        exclude: [...this.#exclude],
+        logs: behind.map(({ topic, origin }) => create(LogNameSchema, { topic, origin })),
+        ...state.position !== undefined && {
+          after: create(SyncPositionSchema, {
+            ...state.position,
+            sequence: BigInt(state.position.sequence),
+          }),
+        },
+      }),
+    });
+  }
+
+  async #receive(): Promise<void> {
+    let welcomed = false;
+    for (;;) {
+      const batch = await this.#stream.nextBatch();
+      if (batch === null) throw new PeerError("unreachable", "the peer ended the session");
+      for (const bytes of batch) {
+        const { news, batch } = decodeResponse(bytes);
+        if (!welcomed) {
+          if (news?.welcome === undefined) {
+            throw new PeerError("refused", "the peer begins without a welcome");
+          }
+          welcomed = true;
+          this.#welcomed();
+        }
+        if (news !== undefined) this.#hear(news);
+        if (batch !== undefined) this.#take(batch);
+      }
+      while (this.#pendingBytes > MAX_PENDING_BYTES && !this.ended) {
+        await new Promise<void>((resolve) => this.#drained = resolve);
+      }
+      if (this.ended) return;
+    }
+  }
+
+  #hear({ logs, heads, told }: SyncResponse): void {
+    const { state } = this.ports;
+    for (const { log, topic, origin, incarnation } of logs) {
+      const number = toNumber(log);
+      if (number !== this.#byNumber.length) {
+        throw new PeerError("refused", "the peer numbers its logs wrongly");
+      }
+      const copy = state.log(topic, nodeOf(origin));
+      this.#byNumber.push(copy);
+      this.#incarnations.push(incarnation);
+      this.#numbers.set(copy.topic, copy.origin, number);
+    }
+    for (const { log, headId } of heads) {
+      const number = toNumber(log);
+      const copy = this.#byNumber[number];
+      if (copy === undefined) throw new PeerError("refused", "the peer tells of a log that it did not name");
+      const { topic, origin } = copy;
+      state.heard({ topic, origin, headId: toNumber(headId), incarnation: this.#incarnations[number] ?? "" });
+      this.consider(copy);
+    }
+    if (told !== undefined) state.reached({ ...told, sequence: toNumber(told.sequence) });
+  }
+
+  #take({ log, messages, bytes }: ReceivedBatch): void {
+    const copy = this.#byNumber[log];
+    const following = copy && this.#following.get(copy);
+    // What was on its way when the log was left is nothing to us.
+    if (following === undefined || messages.length === 0) return;
+    const first = messages[0]?.headId ?? 0;
+    if (first > following.nextHeadId) {
+      // Such may have been on its way from an earlier time that the log was followed.
+      if (!following.begun) return;
+      throw new PeerError("refused", `the peer leaves out messages of "${following.copy.topic}"`);
+    }
+    following.begun = true;
+    following.nextHeadId = Math.max(following.nextHeadId, first + messages.length);
+    following.pending++;
+    this.#pendingBytes += bytes;
+    this.apply(following.copy, messages).then(
+      () => this.#applied(following, bytes),
+      (error) => {
+        this.#settled(bytes);
+        // Those behind it fail for the same reason: the first one says it.
+        if (this.#following.get(following.copy) === following) this.logFailed(following.copy, error);
+      },
+    );
+  }
+
+  #applied(following: Following, bytes: number): void {
+    following.pending--;
+    this.#settled(bytes);
+    if (this.#following.get(following.copy) !== following) return;
+    this.#following.delete(following.copy);
+    this.#following.set(following.copy, following); // it was heard of last
+    this.#followNext();
+  }
+
+  #settled(bytes: number): void {
+    this.#pendingBytes -= bytes;
+    if (this.#pendingBytes <= MAX_PENDING_BYTES) this.#drained?.();
+  }
+
+  #follow(copy: LogCopy, fromHeadId: number): void {
+    const log = this.#numbers.get(copy.topic, copy.origin);
+    if (log === undefined) {
+      // It is known from an earlier session only, and the peer has not told of it in this one.
+      this.ports.leases.release(copy.topic, copy.origin, this);
+      return;
+    }
+    this.#following.set(copy, { copy, log, nextHeadId: fromHeadId, begun: false, pending: 0 });
+    this.#send({
+      case: "follow",
+      value: create(SyncFollowSchema, { log: BigInt(log), fromHeadId: BigInt(fromHeadId) }),
+    });
+  }
+
+  #followNext(): void {
+    for (const [copy, fromHeadId] of this.#waiting) {
+      if (this.#following.size >= MAX_FOLLOWED_LOGS && !this.#makeRoom()) return;
+      this.#waiting.delete(copy);
+      this.#follow(copy, fromHeadId);
+    }
+  }
+
+  /** Leaves the log that has been quiet for longest, of those that are caught up. */
+  #makeRoom(): boolean {
+    const { bus, leases } = this.ports;
+    for (const { copy, log, pending } of this.#following.values()) {
+      if (pending > 0 || copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId) continue;
+      this.#following.delete(copy);
+      this.#send({ case: "unfollow", value: create(SyncUnfollowSchema, { log: BigInt(log) }) });
+      leases.release(copy.topic, copy.origin, this);
+      return true;
+    }
+    return false;
+  }
+
+  #send(request: SyncRequest["request"]): void {
+    if (!this.ended) this.#stream.send(toBinary(SyncRequestSchema, create(SyncRequestSchema, { request })));
+  }
+}

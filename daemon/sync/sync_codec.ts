@@ -1,0 +1,193 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, type WireType } from "@bufbuild/protobuf/wire";
+import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
+import type { Message } from "../bus/message.ts";
+import type { ReplicatedMessage } from "../store/store.ts";
+import { PeerError } from "./peer_link.ts";
+
+/** Tags: field number × 8 + wire type. */
+const RESPONSE_BATCH = 0x22;
+const BATCH_LOG = 0x08;
+const BATCH_FIRST_HEAD_ID = 0x10;
+const BATCH_MESSAGE = 0x1a;
+const ID = 0x0a;
+const PAYLOAD = 0x2a;
+const HEADERS = 0x32;
+const CREATED_AT_MS = 0x38;
+const DELETED = 0x40;
+
+const NO_BYTES = new Uint8Array();
+
+/** A batch as it arrived. */
+export interface ReceivedBatch {
+  readonly log: number;
+  readonly messages: ReplicatedMessage[];
+  /** On the wire. */
+  readonly bytes: number;
+}
+
+/** What one response said. */
+export interface ReceivedResponse {
+  /** Everything but the batch. */
+  readonly news: SyncResponse | undefined;
+  readonly batch: ReceivedBatch | undefined;
+}
+
+/**
+ * Messages of one log as a SyncResponse. By hand, because every copied message passes here; `sync_codec_test.ts` holds it
+ * against the generated code.
+ */
+export function encodeBatch(log: number, messages: readonly Message[]): Uint8Array<ArrayBuffer> {
+  const firstHeadId = messages[0]?.headId ?? 0;
+  const sizes = messages.map(messageBytes);
+  let batchBytes = 2 + varintBytes(log) + varintBytes(firstHeadId);
+  for (const size of sizes) batchBytes += 1 + varintBytes(size) + size;
+  const bytes = new Uint8Array(1 + varintBytes(batchBytes) + batchBytes);
+  bytes[0] = RESPONSE_BATCH;
+  let at = putVarint(bytes, 1, batchBytes);
+  bytes[at++] = BATCH_LOG;
+  at = putVarint(bytes, at, log);
+  bytes[at++] = BATCH_FIRST_HEAD_ID;
+  at = putVarint(bytes, at, firstHeadId);
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i];
+    if (message === undefined) break;
+    bytes[at++] = BATCH_MESSAGE;
+    at = putVarint(bytes, at, sizes[i] ?? 0);
+    at = putMessage(bytes, at, message);
+  }
+  return bytes;
+}
+
+/** Reads a response. Throws PeerError "refused" when it is none. */
+export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
+  try {
+    // A batch is alone in its response, and nearly all responses are batches.
+    if (bytes[0] === RESPONSE_BATCH) return { news: undefined, batch: decodeBatch(bytes) };
+    const news = fromBinary(SyncResponseSchema, bytes);
+    if (news.batch === undefined) return { news, batch: undefined };
+    const batch = toBinary(SyncResponseSchema, create(SyncResponseSchema, { batch: news.batch }));
+    return { news, batch: decodeBatch(batch) };
+  } catch (error) {
+    throw new PeerError("refused", "what the peer sent is no SyncResponse", { cause: error });
+  }
+}
+
+function messageBytes({ id, payload, headers, createdAtMs, deleted }: Message): number {
+  return 1 + varintBytes(id.length) + id.length +
+    (payload.length === 0 ? 0 : 1 + varintBytes(payload.length) + payload.length) + headers.length +
+    1 + varintBytes(createdAtMs) + (deleted ? 2 : 0);
+}
+
+function putMessage(
+  bytes: Uint8Array,
+  at: number,
+  { id, payload, headers, createdAtMs, deleted }: Message,
+): number {
+  bytes[at++] = ID;
+  at = putVarint(bytes, at, id.length);
+  for (let i = 0; i < id.length; i++) bytes[at++] = id.charCodeAt(i); // ids are ASCII
+  if (payload.length > 0) {
+    bytes[at++] = PAYLOAD;
+    at = putVarint(bytes, at, payload.length);
+    bytes.set(payload, at);
+    at += payload.length;
+  }
+  bytes.set(headers, at); // they are kept as fields of an envelope, which have the same number here
+  at += headers.length;
+  bytes[at++] = CREATED_AT_MS;
+  at = putVarint(bytes, at, createdAtMs);
+  if (deleted) {
+    bytes[at++] = DELETED;
+    bytes[at++] = 1;
+  }
+  return at;
+}
+
+function decodeBatch(response: Uint8Array): ReceivedBatch {
+  const outer = new BinaryReader(response);
+  outer.uint32();
+  const reader = new BinaryReader(outer.bytes());
+  if (outer.pos !== outer.len) throw new Error("something follows the batch");
+  let log = 0;
+  let headId = 0;
+  const messages: ReplicatedMessage[] = [];
+  while (reader.pos < reader.len) {
+    switch (reader.uint32()) {
+      case BATCH_LOG:
+        log = Number(reader.uint64());
+        break;
+      case BATCH_FIRST_HEAD_ID:
+        headId = Number(reader.uint64());
+        break;
+      case BATCH_MESSAGE:
+        messages.push(decodeMessage(reader.bytes(), headId++));
+        break;
+      default:
+        throw new Error("a field of the batch is unknown");
+    }
+  }
+  return { log, messages, bytes: response.length };
+}
+
+function decodeMessage(bytes: Uint8Array, headId: number): ReplicatedMessage {
+  const reader = new BinaryReader(bytes);
+  let [id, createdAtMs, deleted] = ["", 0, false];
+  let payload: Uint8Array = NO_BYTES;
+  let [headersFrom, headersTo] = [0, 0];
+  let scattered: Uint8Array[] | undefined;
+  while (reader.pos < reader.len) {
+    const from = reader.pos;
+    const tag = reader.uint32();
+    switch (tag) {
+      case ID:
+        id = reader.string();
+        break;
+      case PAYLOAD:
+        payload = reader.bytes();
+        break;
+      case HEADERS:
+        reader.bytes();
+        // Entries stand one behind the other; where another implementation scatters them, they are gathered.
+        if (headersTo === 0) [headersFrom, headersTo] = [from, reader.pos];
+        else if (headersTo === from && scattered === undefined) headersTo = reader.pos;
+        else (scattered ??= [bytes.subarray(headersFrom, headersTo)]).push(bytes.subarray(from, reader.pos));
+        break;
+      case CREATED_AT_MS:
+        createdAtMs = Number(reader.uint64());
+        break;
+      case DELETED:
+        deleted = reader.bool();
+        break;
+      default:
+        reader.skip(tag & 7 as WireType, tag >>> 3);
+    }
+  }
+  const headers = scattered === undefined ? bytes.subarray(headersFrom, headersTo) : joined(scattered);
+  return { headId, id, createdAtMs, payload, headers, deleted };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function varintBytes(value: number): number {
+  let count = 1;
+  for (; value >= 0x80; value = Math.floor(value / 0x80)) count++;
+  return count;
+}
+
+/** Writes a safe integer as a varint; returns where the next field begins. */
+function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  // Bit operations hold 32 bits only: larger values give their lower groups by division first.
+  for (; value > 0x7fff_ffff; value = Math.floor(value / 0x80)) bytes[at++] = (value % 0x80) | 0x80;
+  for (; value > 0x7f; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
+  bytes[at++] = value;
+  return at;
+}
