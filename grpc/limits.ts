@@ -11,6 +11,13 @@ export interface GrpcLimits {
    * which nothing waits yet ends with UNAVAILABLE when its message would.
    */
   readonly maxQueuedBytesPerConnection: number;
+  /**
+   * Bytes that may wait on a connection before its calls are let read more to send (`inTurn`), whose windows are shut.
+   * A call that has an open window and nothing waiting goes on up to the limit above.
+   */
+  readonly maxQueuedBytesAhead: number;
+  /** Calls of a connection that may read what to send at the same time (`inTurn`); the others wait in line. */
+  readonly maxTurnsPerConnection: number;
   /** Bytes of messages whose end has not come yet, over all calls of a connection; a call that needs more ends with RESOURCE_EXHAUSTED. */
   readonly maxGatheringBytesPerConnection: number;
   /** The same over all connections of a server. */
@@ -49,6 +56,8 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
   maxReceiveMessageBytes: 4_194_304,
   maxQueuedBytes: 1_048_576,
   maxQueuedBytesPerConnection: 16_777_216,
+  maxQueuedBytesAhead: 1_048_576,
+  maxTurnsPerConnection: 2,
   maxGatheringBytesPerConnection: 33_554_432,
   maxGatheringBytes: 268_435_456,
   maxConnections: 10_240,

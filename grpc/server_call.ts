@@ -36,4 +36,12 @@ export interface StreamingServerCall extends ServerCall {
   send(message: Uint8Array | FramedMessage): boolean;
   /** Settles when the queue has room. Throws StatusError when the call is over, and the signal's reason when that is aborted. */
   ready(signal?: AbortSignal): Promise<void>;
+  /**
+   * Waits in line with the other calls of the connection until there is room for more of this one's messages, then runs
+   * `make`. For a handler whose messages cost something to get: what `make` reads is read only when it can soon be sent,
+   * and for few calls of a connection at a time. What it returns is best sent whole, at once.
+   *
+   * Throws as {@linkcode ready} does, also when the call ended while `make` ran; without calling it, when that was before.
+   */
+  inTurn<T>(make: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }

@@ -9,6 +9,7 @@ import { ServerStream, type ServerStreamContext, statusTrailers } from "./server
 import { Session } from "./session.ts";
 import { Status, StatusError } from "./status.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
+import { TurnLine } from "./turn_line.ts";
 
 /** One connection of a server with its calls. */
 export class ServerSession {
@@ -17,6 +18,7 @@ export class ServerSession {
   readonly #context: ServerStreamContext;
   readonly #calls = new Map<number, ServerStream>();
   readonly #gathering: ByteBudget;
+  readonly #turns: TurnLine;
   /** What the last request said. */
   #head: RequestHead | undefined;
   #draining = false;
@@ -26,6 +28,7 @@ export class ServerSession {
     this.#methods = methods;
     this.#gathering = new ByteBudget(context.limits.maxGatheringBytesPerConnection, context.gathering);
     this.#context = context;
+    this.#turns = new TurnLine(context.limits.maxTurnsPerConnection);
     this.#session = new Session(
       "server",
       stream,
@@ -33,6 +36,7 @@ export class ServerSession {
       context.clock,
       (event) => this.#event(event),
       (error) => context.onError(error, "a connection"),
+      () => this.#turns.advance(),
     );
   }
 
@@ -124,6 +128,7 @@ export class ServerSession {
       this.#session,
       this.#context,
       this.#gathering,
+      this.#turns,
       this.#onOver,
     );
     this.#calls.set(streamId, call);

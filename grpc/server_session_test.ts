@@ -1,12 +1,14 @@
 /** What a server does with a connection whose every frame and every millisecond the test decides. */
 import assert from "node:assert/strict";
 import type { Clock } from "./clock.ts";
+import { ErrorCode } from "./http2/error_code.ts";
 import { FrameType } from "./http2/frame/frame_type.ts";
 import { concat, FrameFactory, REQUEST } from "./http2/testing/frame_factory.ts";
 import { FrameLog } from "./http2/testing/frame_log.ts";
 import type { GrpcLimits } from "./limits.ts";
 import { messagePrefix } from "./message_reader.ts";
 import { GrpcServer } from "./server.ts";
+import { StatusError } from "./status.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
 import { ManualClock, turn } from "./testing/manual_clock.ts";
 import { memoryPipe } from "./transport/memory.ts";
@@ -423,6 +425,135 @@ Deno.test("GrpcServer ends a call whose answer would wait behind too many of its
       "HEADERS 201 END_STREAM grpc-status=0",
     ],
   );
+  bench.close();
+});
+
+/** A server whose method "Page" sends pages of 1,000 bytes in turns; the test decides when each is made. */
+class PagesBench extends Bench {
+  /** The streams whose page is being made, in the order in which they began. */
+  readonly making: number[] = [];
+  /** Streams whose turn ended without a page, and with which status. */
+  readonly left: string[] = [];
+  readonly #made: (() => void)[] = [];
+
+  constructor() {
+    super({
+      maxQueuedBytesAhead: 3_000,
+      maxTurnsPerConnection: 2,
+      keepAliveIntervalMs: 0,
+      stallTimeoutMs: 0,
+    });
+    this.server.method("/test.Service/Page", {
+      kind: "server_streaming",
+      handle: async (request, call) => {
+        const id = request[0] ?? 0;
+        try {
+          const page = await call.inTurn(() => {
+            this.making.push(id);
+            return new Promise<Uint8Array>((resolve) => this.#made.push(() => resolve(new Uint8Array(995))));
+          });
+          call.send(page);
+        } catch (error) {
+          this.left.push(`${id} ${error instanceof StatusError && error.code}`);
+          throw error;
+        }
+      },
+    });
+  }
+
+  /** Calls on streams of these numbers; returns what was said. */
+  async call(...ids: readonly number[]): Promise<string[]> {
+    const fields = { ...REQUEST, ":path": "/test.Service/Page" };
+    return await this.say(
+      ...ids.map((id) => concat(this.frames.headers(id, fields), this.frames.data(id, framed(id), true))),
+    );
+  }
+
+  /** The page that was begun first is made. */
+  async made(): Promise<string[]> {
+    this.#made.shift()?.();
+    return await this.hear();
+  }
+}
+
+Deno.test("StreamingServerCall.inTurn lets a connection's calls make a page in order, few at a time, while little waits", async () => {
+  const bench = new PagesBench();
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 0]]));
+  await bench.call(1, 3, 5, 7, 9, 11);
+  assert.deepEqual(bench.making, [1, 3]);
+  await bench.made();
+  assert.deepEqual(bench.making, [1, 3, 5]);
+  await bench.made();
+  assert.deepEqual(bench.making, [1, 3, 5, 7]);
+  await bench.made();
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9], "its turn came just before the third page was sent");
+  await bench.made();
+  await bench.made();
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9], "5,000 bytes wait");
+  await bench.say(bench.frames.windowUpdate(1, 1_000), bench.frames.windowUpdate(3, 1_000));
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9], "3,000 bytes wait");
+  await bench.say(bench.frames.windowUpdate(5, 1));
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9, 11]);
+  bench.close();
+});
+
+Deno.test("StreamingServerCall.inTurn lets a call with an open window pass those who can't send", async () => {
+  const bench = new PagesBench();
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 0]]));
+  await bench.call(1, 3, 5, 7, 9, 11);
+  for (let page = 0; page < 5; page++) await bench.made();
+  await bench.say(bench.frames.windowUpdate(11, 65_534));
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9]);
+  await bench.say(bench.frames.windowUpdate(11, 1));
+  assert.deepEqual(bench.making, [1, 3, 5, 7, 9, 11]);
+  assert.deepEqual(await bench.made(), [
+    "HEADERS 11 :status=200 content-type=application/grpc",
+    "DATA 11 1000",
+    "HEADERS 11 END_STREAM grpc-status=0",
+  ]);
+  bench.close();
+});
+
+Deno.test("StreamingServerCall.inTurn makes nothing for a call that ended while it waited, and holds its turn until what was begun is made", async () => {
+  const bench = new PagesBench();
+  await bench.say(bench.frames.hello([[STREAM_WINDOW, 0]]));
+  await bench.call(1, 3, 5, 7);
+  await bench.say(bench.frames.rstStream(5, ErrorCode.CANCEL), bench.frames.rstStream(1, ErrorCode.CANCEL));
+  assert.deepEqual(bench.making, [1, 3], "the reading for a call that is gone goes on");
+  assert.deepEqual(bench.left, ["5 1"]);
+  await bench.made();
+  assert.deepEqual(bench.left, ["5 1", "1 1"]);
+  assert.deepEqual(bench.making, [1, 3, 7]);
+  bench.close();
+  await turn();
+  await bench.made();
+  await bench.made();
+  assert.deepEqual(bench.left.slice(2), ["3 1", "7 1"]);
+});
+
+Deno.test("StreamingServerCall.inTurn throws the reason of its signal, before its turn and in it", async () => {
+  const bench = new Bench({ maxTurnsPerConnection: 1 });
+  const stop = new AbortController();
+  const reasons: unknown[] = [];
+  let finish = () => {};
+  bench.server.method("/test.Service/Turn", {
+    kind: "server_streaming",
+    handle: async (_request, call) => {
+      const turn = call.inTurn(() => new Promise<void>((resolve) => finish = resolve), stop.signal);
+      await turn.catch((reason) => reasons.push(reason));
+    },
+  });
+  await bench.hello();
+  const fields = { ...REQUEST, ":path": "/test.Service/Turn" };
+  for (const id of [1, 3]) {
+    await bench.say(bench.frames.headers(id, fields), bench.frames.data(id, framed(), true));
+  }
+  stop.abort("enough");
+  await turn();
+  assert.deepEqual(reasons, ["enough"]);
+  finish();
+  await turn();
+  assert.deepEqual(reasons, ["enough", "enough"]);
   bench.close();
 });
 

@@ -15,11 +15,15 @@ import type { RequestHead } from "./request_head.ts";
 import type { Session } from "./session.ts";
 import { Status, StatusError } from "./status.ts";
 import type { PeerIdentity } from "./transport/peer_identity.ts";
+import type { TurnLine } from "./turn_line.ts";
 
 const STATUS_200: HeaderField = { name: ":status", value: "200" };
 const CONTENT_TYPE: HeaderField = { name: "content-type", value: "application/grpc" };
 const RESPONSE_HEADERS: readonly HeaderField[] = [STATUS_200, CONTENT_TYPE];
 const OK_TRAILERS: readonly HeaderField[] = [{ name: "grpc-status", value: "0" }];
+
+/** The window that a client has who announced none (RFC 9113 §6.9.2): one as large is open, not just ajar. */
+const OPEN_WINDOW_BYTES = 65_535;
 
 /** What a stream needs to know of its server. */
 export interface ServerStreamContext {
@@ -40,6 +44,7 @@ export class ServerStream implements StreamingServerCall {
   readonly #fields: readonly HeaderField[];
   readonly #session: Session;
   readonly #context: ServerStreamContext;
+  readonly #turns: TurnLine;
   readonly #onOver: (id: number) => void;
   readonly #inbound: MessageQueue;
   #handler: MethodHandler | undefined;
@@ -61,6 +66,7 @@ export class ServerStream implements StreamingServerCall {
     session: Session,
     context: ServerStreamContext,
     gathering: ByteBudget,
+    turns: TurnLine,
     onOver: (id: number) => void,
   ) {
     this.#id = id;
@@ -68,6 +74,7 @@ export class ServerStream implements StreamingServerCall {
     this.#fields = fields;
     this.#session = session;
     this.#context = context;
+    this.#turns = turns;
     this.path = path;
     this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
@@ -234,22 +241,69 @@ export class ServerStream implements StreamingServerCall {
 
   /** Waits as {@linkcode StreamingServerCall.ready} says. */
   async ready(signal?: AbortSignal): Promise<void> {
-    const wake = () => this.#wakeWriters();
-    signal?.addEventListener("abort", wake);
-    try {
-      while (this.#over === undefined && signal?.aborted !== true && this.#mustWait()) {
-        await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
-      }
-    } finally {
-      signal?.removeEventListener("abort", wake);
-    }
-    if (this.#over instanceof StatusError) throw this.#over;
-    signal?.throwIfAborted();
+    await this.#waitWhile(() => this.#mustWait(), signal);
   }
 
   /** Writes as {@linkcode StreamingServerCall.write} says. */
   async write(message: Uint8Array | FramedMessage): Promise<void> {
     if (!this.send(message)) await this.ready();
+  }
+
+  /** Runs `make` as {@linkcode StreamingServerCall.inTurn} says. */
+  async inTurn<T>(make: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#throwIfUnwanted(signal);
+    if (!this.#turns.tryTake(this)) await this.#nextTurn(signal);
+    try {
+      const made = await make();
+      this.#throwIfUnwanted(signal);
+      return made;
+    } finally {
+      this.#turns.end();
+    }
+  }
+
+  /** Whether what a turn brings could leave soon: see {@linkcode GrpcLimits.maxQueuedBytesAhead}. */
+  get hasRoom(): boolean {
+    if (this.#mustWait()) return false;
+    const { connection } = this.#session;
+    const { maxQueuedBytesAhead, maxQueuedBytesPerConnection } = this.#context.limits;
+    const waiting = connection.allQueuedBytes;
+    if (waiting < maxQueuedBytesAhead) return true;
+    return waiting < maxQueuedBytesPerConnection && connection.queuedBytes(this.#id) === 0 &&
+      connection.openBytes(this.#id) >= OPEN_WINDOW_BYTES;
+  }
+
+  async #nextTurn(signal: AbortSignal | undefined): Promise<void> {
+    let taken = false;
+    const leave = this.#turns.join(this, () => {
+      taken = true;
+      this.#wakeWriters();
+    });
+    try {
+      await this.#waitWhile(() => !taken, signal);
+    } catch (error) {
+      leave();
+      if (taken) this.#turns.end();
+      throw error;
+    }
+  }
+
+  async #waitWhile(waiting: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    const wake = () => this.#wakeWriters();
+    signal?.addEventListener("abort", wake);
+    try {
+      while (this.#over === undefined && signal?.aborted !== true && waiting()) {
+        await new Promise<void>((resolve) => this.#waitingWriters.push(resolve));
+      }
+    } finally {
+      signal?.removeEventListener("abort", wake);
+    }
+    this.#throwIfUnwanted(signal);
+  }
+
+  #throwIfUnwanted(signal: AbortSignal | undefined): void {
+    if (this.#over instanceof StatusError) throw this.#over;
+    signal?.throwIfAborted();
   }
 
   /** Too much waits: of this call, or of the connection while this call has a part in it and so will hear of its end. */

@@ -38,6 +38,7 @@ export class Session {
   readonly #limits: GrpcLimits;
   readonly #onEvent: (event: Http2Event) => void;
   readonly #onFault: (error: unknown) => void;
+  readonly #onProgress: () => void;
   readonly #flushTurn = () => this.#flush();
   #flushScheduled = false;
   #writing: Promise<void> | undefined;
@@ -56,7 +57,7 @@ export class Session {
   /** Looks for a stall that found the write that is under way where the one before did. */
   #looksWithoutWrite = 0;
 
-  /** Speaks as `role` over `stream`; {@linkcode run} starts it. Events are told one by one, in order; what `onEvent` throws goes to `onFault` and ends the connection. */
+  /** Speaks as `role` over `stream`; {@linkcode run} starts it. Events are told one by one, in order; what `onEvent` throws goes to `onFault` and ends the connection. `onProgress` is called whenever less may wait than before. */
   constructor(
     role: Http2Role,
     stream: ByteStream,
@@ -64,12 +65,14 @@ export class Session {
     clock: Clock,
     onEvent: (event: Http2Event) => void,
     onFault: (error: unknown) => void,
+    onProgress: () => void = () => {},
   ) {
     this.#stream = stream;
     this.#limits = limits;
     this.#clock = clock;
     this.#onEvent = onEvent;
     this.#onFault = onFault;
+    this.#onProgress = onProgress;
     this.connection = new Http2Connection(role, limits.http2);
     this.#mayFlush = role === "client";
     this.#lastReceivedMs = clock.nowMs();
@@ -212,6 +215,7 @@ export class Session {
 
   #flush(): void {
     this.#flushScheduled = false;
+    this.#onProgress();
     if (this.#writing !== undefined || this.#state === "closed" || !this.#mayFlush) return;
     if (this.connection.outputBytes === 0) return;
     const output = this.connection.takeOutput();

@@ -44,6 +44,11 @@ export class Subscription {
     log.join(this);
   }
 
+  /** Whether messages are committed that {@link next} has not returned yet: then it does not wait for new ones. */
+  get behind(): boolean {
+    return this.#cursor <= this.#log.head;
+  }
+
   /**
    * The next messages, at least one; waits while there is none. An empty page: the subscription was closed.
    *

@@ -94,12 +94,12 @@ export function serveMsgbus(
         fromHeadId: toNumber(request.fromHeadId),
         limit: request.limit,
       };
-      const pages = request.archive === ""
-        ? access.fetch(range)
-        : access.fetchArchived(range, request.archive);
-      for await (const page of pages) {
-        access.revoked?.throwIfAborted();
-        await sendAll(call, envelopes, page, access.revoked);
+      const archived = request.archive !== "";
+      const pages = (archived ? access.fetchArchived(range, request.archive) : access.fetch(range))
+        [Symbol.asyncIterator]();
+      const next = () => call.inTurn(() => pages.next(), access.revoked);
+      for (let page = await next(); page.done !== true; page = await next()) {
+        sendAll(call, envelopes, page.value);
       }
     }),
   );
@@ -118,16 +118,23 @@ export function serveMsgbus(
       ending.addEventListener("abort", stop, { once: true });
       try {
         const { signal } = call;
+        const read = () => call.inTurn(() => subscription.next(signal), ending);
+        const follow = async () => {
+          await call.ready(ending);
+          return await (subscription.behind ? read() : subscription.next(signal));
+        };
+        // Where there is something to read, it is asked for at once, before anything else is done.
+        const next = () => subscription.behind ? read() : follow();
         // One page is sent while the store reads the one after it.
-        let ahead = subscription.next(signal);
+        let ahead = next();
         // Where the daemon stops already, nobody asks for it.
         ahead.catch(() => {});
         while (!ending.aborted) {
           const page = await ahead;
-          ahead = subscription.next(signal);
-          // Where sending fails first, nobody asks for this page any more.
+          ahead = next();
+          // Where the daemon stops first, nobody asks for this page any more.
           ahead.catch(() => {});
-          await sendAll(call, envelopes, page, ending);
+          sendAll(call, envelopes, page);
         }
         access.revoked?.throwIfAborted();
         throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
@@ -301,15 +308,9 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   }
 }
 
-async function sendAll(
-  call: StreamingServerCall,
-  envelopes: EnvelopeEncoder,
-  messages: readonly Message[],
-  ending?: AbortSignal,
-): Promise<void> {
-  for (const message of messages) {
-    if (!call.send(envelopes.encode(message))) await call.ready(ending);
-  }
+/** Sends a page whole, at once: whoever reads the next one waits first. */
+function sendAll(call: StreamingServerCall, envelopes: EnvelopeEncoder, page: readonly Message[]): void {
+  for (const message of page) call.send(envelopes.encode(message));
 }
 
 /** A head of the wire as a number; one beyond the safe integers lies beyond every log all the same. */

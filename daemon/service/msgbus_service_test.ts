@@ -34,6 +34,8 @@ type UnaryMethod = Exclude<keyof typeof MsgbusService.method, "fetch" | "subscri
 
 class Fixture implements AsyncDisposable {
   readonly channel: Channel;
+  /** Makes one more. */
+  readonly connect: () => Channel;
   readonly bus: Bus;
   readonly stopping = new AbortController();
   readonly errors: unknown[] = [];
@@ -44,7 +46,8 @@ class Fixture implements AsyncDisposable {
     serveMsgbus(this.#server, bus, this.stopping.signal);
     const listener = listenMemory();
     void this.#server.serve(listener);
-    this.channel = new Channel(listener.connect);
+    this.connect = () => new Channel(listener.connect);
+    this.channel = this.connect();
   }
 
   static async open(store: Store = new MemoryStore()): Promise<Fixture> {
@@ -79,10 +82,13 @@ class Fixture implements AsyncDisposable {
     return stored;
   }
 
-  async fetch(request: MessageInitShape<typeof FetchRequestSchema>): Promise<MessageEnvelope[]> {
+  async fetch(
+    request: MessageInitShape<typeof FetchRequestSchema>,
+    channel = this.channel,
+  ): Promise<MessageEnvelope[]> {
     const bytes = toBinary(FetchRequestSchema, create(FetchRequestSchema, request));
     const fetched: MessageEnvelope[] = [];
-    for await (const response of this.channel.serverStreaming(pathOf("fetch"), bytes)) {
+    for await (const response of channel.serverStreaming(pathOf("fetch"), bytes)) {
       fetched.push(
         fromBinary(FetchResponseSchema, response).message ?? assert.fail("the message is missing"),
       );
@@ -304,6 +310,46 @@ Deno.test("Subscribe ends with UNAVAILABLE when the daemon stops", async () => {
     Status.UNAVAILABLE,
     "later ones too",
   );
+});
+
+/** A store whose reads are answered when the test says so. */
+class HeldReads extends MemoryStore {
+  /** The topics that were asked for, in order. */
+  readonly asked: string[] = [];
+  #held: (() => void)[] = [];
+  #open = false;
+
+  override async read(...request: Parameters<MemoryStore["read"]>): ReturnType<MemoryStore["read"]> {
+    this.asked.push(request[0]);
+    if (!this.#open) await new Promise<void>((resolve) => this.#held.push(resolve));
+    return await super.read(...request);
+  }
+
+  open(): void {
+    this.#open = true;
+    for (const answer of this.#held.splice(0)) answer();
+  }
+}
+
+Deno.test("Fetch and Subscribe: the many calls of one connection wait in line to be read, and hold up no other", async () => {
+  const store = new HeldReads();
+  await using fixture = await Fixture.open(store);
+  await fixture.publish("many", "1", "2");
+  await fixture.publish("one", "3");
+  const many = Array.from({ length: 20 }, () => fixture.fetch({ topic: "many" }));
+  const follower = fixture.subscribe({ topic: "many" });
+  const followed = follower.next();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(store.asked, ["many", "many"]);
+  await using other = fixture.connect();
+  const one = fixture.fetch({ topic: "one" }, other);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(store.asked, ["many", "many", "one"]);
+  store.open();
+  assert.equal((await one).length, 1);
+  for (const fetched of await Promise.all(many)) assert.equal(fetched.length, 2);
+  assert.equal((await followed).value?.headId, 1n);
+  await follower.return(undefined);
 });
 
 Deno.test("Subscribe that comes while the daemon stops leaves no error behind of the page that it read ahead", async () => {

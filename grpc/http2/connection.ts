@@ -154,6 +154,12 @@ export class Http2Connection {
     return this.#streams.get(streamId)?.queuedBytes ?? 0;
   }
 
+  /** Bytes of data that would leave a stream at once: what its window, the connection's and the output have room for. */
+  openBytes(streamId: number): number {
+    const stream = this.#streams.get(streamId);
+    return stream === undefined ? 0 : this.#sender.openBytes(stream);
+  }
+
   /**
    * Brings a "stalled" event for every stream whose queue has not moved for `timeoutMs`. A queue is first seen by a call
    * of this: called every so often, it tells of a stall that much later at most.

@@ -52,6 +52,11 @@ export class Sender {
     return this.#queuedBytes;
   }
 
+  /** Bytes of data that would go into the output at once, as far as this stream's turn has come. */
+  openBytes(stream: Stream): number {
+    return this.#hasRoom() ? Math.max(0, Math.min(stream.sendWindow, this.#window)) : 0;
+  }
+
   /** Whether a header list or data was sent since the last call. */
   takeActivity(): boolean {
     const active = this.#active;
