@@ -13,6 +13,8 @@ import { flood, FLOODS, STORED_TOPIC } from "./hostile/flood.ts";
 import { SIEGES } from "./hostile/siege.ts";
 
 const MAX_GROWTH_BYTES = 30e6;
+/** Rounds of an attack in which the daemon may show that it stays below. */
+const MAX_ROUNDS = 5;
 /** Far more than any publish takes on a machine that is busy with other tests, far less than for ever. */
 const MAX_STALL_MS = 5_000;
 const MAX_LOG_BYTES = 10_000;
@@ -39,17 +41,32 @@ async function hold(address: string, name: string): Promise<void> {
   }
 }
 
-/** The most that the daemon grows while something is done to it. */
-async function growth(pid: number, work: () => Promise<void>): Promise<number> {
+/**
+ * Attacks until the daemon has stayed within the bound for a round, all rounds counted from where it was before the
+ * first: what an attack pins is there in every round, what leaks grows with them, and only what the collector has not
+ * come to yet is there in one round and not in another.
+ */
+async function requireSmallGrowth(pid: number, attack: () => Promise<void>): Promise<void> {
   const before = residentBytes(pid);
-  let most = before;
+  const grown: number[] = [];
+  while (grown.length < MAX_ROUNDS) {
+    const growth = await mostResident(pid, attack) - before;
+    if (growth <= MAX_GROWTH_BYTES) return;
+    grown.push(growth);
+  }
+  assert.fail(`the daemon grew by ${grown.join(", ")} bytes`);
+}
+
+/** The most that the daemon has resident while something is done to it. */
+async function mostResident(pid: number, work: () => Promise<void>): Promise<number> {
+  let most = 0;
   const watch = setInterval(() => most = Math.max(most, residentBytes(pid)), 20);
   try {
     await work();
   } finally {
     clearInterval(watch);
   }
-  return Math.max(most, residentBytes(pid)) - before;
+  return Math.max(most, residentBytes(pid));
 }
 
 Deno.test("hostile peers are closed for calm, and cost the daemon and its other clients next to nothing", async (t) => {
@@ -64,7 +81,7 @@ Deno.test("hostile peers are closed for calm, and cost the daemon and its other 
 
   for (const [name, attack] of Object.entries(FLOODS)) {
     await t.step(name, async () => {
-      const grown = await growth(pid, async () => {
+      await requireSmallGrowth(pid, async () => {
         const { ends } = await flood(address, attack);
         // Whoever does not read may miss what it was told last.
         if (attack.reads === false) ends.delete("closed");
@@ -72,13 +89,11 @@ Deno.test("hostile peers are closed for calm, and cost the daemon and its other 
         ends.delete(ErrorCode.ENHANCE_YOUR_CALM);
         assert.deepEqual([...ends], []);
       });
-      assert.ok(grown <= MAX_GROWTH_BYTES, `the daemon grew by ${grown} bytes`);
     });
   }
   for (const name of Object.keys(SIEGES)) {
     await t.step(name, async () => {
-      const grown = await growth(pid, () => hold(address, name));
-      assert.ok(grown <= MAX_GROWTH_BYTES, `the daemon grew by ${grown} bytes`);
+      await requireSmallGrowth(pid, () => hold(address, name));
     });
   }
   await t.step("the honest client lost nothing and never waited long", async () => {
