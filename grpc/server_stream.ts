@@ -22,6 +22,9 @@ const CONTENT_TYPE: HeaderField = { name: "content-type", value: "application/gr
 const RESPONSE_HEADERS: readonly HeaderField[] = [STATUS_200, CONTENT_TYPE];
 const OK_TRAILERS: readonly HeaderField[] = [{ name: "grpc-status", value: "0" }];
 
+/** One for all calls: peers decide how many there are, and the stack of each would cost more than all else that ends it. */
+const GONE = new StatusError(Status.CANCELLED, "the client is gone or cancelled the call");
+
 /** The window that a client has who announced none (RFC 9113 §6.9.2): one as large is open, not just ajar. */
 const OPEN_WINDOW_BYTES = 65_535;
 
@@ -182,7 +185,7 @@ export class ServerStream implements StreamingServerCall {
 
   /** The stream is gone: the client cancelled, or broke the protocol, or its connection ended. */
   gone(): void {
-    this.#finish(new StatusError(Status.CANCELLED, "the client is gone or cancelled the call"));
+    this.#finish(GONE);
   }
 
   /** All queued bytes have left. */

@@ -17,8 +17,8 @@ const LOOKS_PER_STALL = 4;
 
 /** Octets of a read that are handled at once, to begin with; twice as many follow while that is quick. */
 const FIRST_SLICE_BYTES = 4_096;
-/** After a slice that took this long, everything else that is due has its turn. */
-const LONG_SLICE_MS = 1;
+/** After slices that took this long together, everything else that is due has its turn. */
+const LONG_TURN_MS = 1;
 
 /** Settles when the event loop has looked at its sockets and timers once. */
 function nextTurn(): Promise<void> {
@@ -171,17 +171,19 @@ export class Session {
   /** Takes what was read, and lets other connections in between where it is much work: a burst of tiny frames is. */
   async #receive(bytes: Uint8Array): Promise<void> {
     let sliceBytes = FIRST_SLICE_BYTES;
+    let turnBeganMs = this.#clock.nowMs();
     for (let at = 0; at < bytes.length && this.#state === "open";) {
       const slice = bytes.subarray(at, at + sliceBytes);
       at += slice.length;
-      const beginMs = this.#lastReceivedMs = this.#clock.nowMs();
-      this.#tell(this.connection.receive(slice, beginMs));
+      this.#lastReceivedMs = this.#clock.nowMs();
+      this.#tell(this.connection.receive(slice, this.#lastReceivedMs));
       this.flushSoon();
       if (at === bytes.length) return;
-      if (this.#clock.nowMs() - beginMs < LONG_SLICE_MS) sliceBytes *= 2;
+      if (this.#clock.nowMs() - turnBeganMs < LONG_TURN_MS) sliceBytes *= 2;
       else {
         sliceBytes = FIRST_SLICE_BYTES;
         await nextTurn();
+        turnBeganMs = this.#clock.nowMs();
       }
     }
   }

@@ -13,7 +13,11 @@ export class Http2Error extends Error {
 
   /** Makes an error for the connection (`streamId` 0) or for one stream. */
   constructor(code: ErrorCode, message: string, streamId = 0) {
+    // The peer decides how many there are, and nobody reads where: a stack costs more than all else that a reset does.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(`${errorCodeName(code)}: ${message}`);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.streamId = streamId;
   }
