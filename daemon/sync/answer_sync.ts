@@ -31,6 +31,8 @@ export interface SyncOutput {
   send(response: Uint8Array): boolean;
   /** Settles when there is room. Rejects when the session is over. */
   ready(): Promise<void>;
+  /** Runs `make` when there is room for what it reads, and for few logs at a time. Rejects when the session is over. */
+  inTurn<T>(make: () => Promise<T>): Promise<T>;
 }
 
 /** A log as this session knows it. */
@@ -230,7 +232,7 @@ class SyncAnswerer {
     for (;;) {
       let page;
       try {
-        page = await following.next();
+        page = await (following.behind ? this.#output.inTurn(() => following.next()) : following.next());
       } catch (error) {
         if (!(error instanceof BusError) || error.code !== "unavailable") throw error;
         // The log was set aside, or the bus closes, which ends the session by itself.
