@@ -40,7 +40,7 @@ export function readDeleteMarker(
   if (!isRecord(marker) || !isRecord(marker.origin)) return undefined;
   const { topic, origin, from_head_id: from, to_head_id: to } = marker;
   const { tenant_id: tenantId, bl_name: blName, device_id: deviceId } = origin;
-  if (typeof topic !== "string" || !isHead(from) || !isHead(to) || from > to) return undefined;
+  if (typeof topic !== "string" || !isHead(from) || !isHead(to) || to < Math.max(1, from)) return undefined;
   if (typeof tenantId !== "string" || typeof blName !== "string" || typeof deviceId !== "string") {
     return undefined;
   }

@@ -59,7 +59,7 @@ export class Replicator {
     if (first === undefined) return this.#logs.get(topic, origin)?.head ?? 0;
     const checked = messages.map((message, at) => this.#checked(topic, message, first.headId + at));
     if (own && !adopt) return await this.#compare(topic, checked);
-    const deletes = topic === DELETE_TOPIC ? this.#deletesOf(origin, checked) : [];
+    const deletes = topic === DELETE_TOPIC ? this.#deletesOf(origin, request.incarnation, checked) : [];
     const enqueues = this.#fifo.enqueuesOf(topic, origin, checked);
     const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
     this.#admission.enter(bytes);
@@ -103,7 +103,11 @@ export class Replicator {
     return { headId, id, createdAtMs, payload, headers, deleted };
   }
 
-  #deletesOf(origin: NodeName, messages: readonly ReplicatedMessage[]): readonly DeletedRange[] {
+  #deletesOf(
+    origin: NodeName,
+    incarnation: string,
+    messages: readonly ReplicatedMessage[],
+  ): readonly DeletedRange[] {
     return messages.filter(({ deleted }) => !deleted).map(({ headId, payload }) => {
       const marker = readDeleteMarker(payload);
       if (marker === undefined) {
@@ -119,6 +123,16 @@ export class Replicator {
             formatNode(origin)
           }: message ${headId} would delete messages of ` +
             `${formatNode(marker.origin)}, which only that node may`,
+        );
+      }
+      const copied = this.#logs.get(marker.topic, origin)?.incarnation ?? "";
+      if (incarnation !== "" && copied !== "" && copied !== incarnation) {
+        throw new BusError(
+          "failed_precondition",
+          `Cannot copy "${DELETE_TOPIC}" of ${
+            formatNode(origin)
+          }: message ${headId} deletes from another log than the ` +
+            `"${marker.topic}" that was copied here: the origin began anew, and nobody has resolved the fork`,
         );
       }
       return { topic: marker.topic, from: marker.from, to: marker.to };

@@ -1,10 +1,10 @@
 import { StoreError } from "../error.ts";
+import type { ReadLimits } from "../store.ts";
 import * as answer from "./answer.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
 import { COMMIT_BYTES, COMMIT_MESSAGES } from "./limits.ts";
-import type { ReadLimits } from "../store.ts";
 import { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { PeerTables } from "./peer_tables.ts";

@@ -3,7 +3,7 @@ import { NODE_A, NODE_B, PLENTY, readAll, testFifoMessage } from "../contract.ts
 import { StoreError } from "../error.ts";
 import type { PeerSyncState, ReplicatedBatch } from "../store.ts";
 import { replicatedBatch, replicatedMessage, replicatedTombstone } from "../test_replication_contract.ts";
-import type { RequestWriter } from "./request.ts";
+import type { RequestWriter } from "./request_writer.ts";
 import { SqliteStore } from "./store.ts";
 import { FullDisk, TestDatabase } from "./test_database.ts";
 import { TestFolder } from "./test_folder.ts";

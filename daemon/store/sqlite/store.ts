@@ -18,7 +18,7 @@ import type {
 } from "../store.ts";
 import * as answer from "./answer.ts";
 import type { Durability } from "./connection.ts";
-import { RequestWriter } from "./request.ts";
+import { RequestWriter } from "./request_writer.ts";
 import { lockedError } from "./connection.ts";
 import { realPath } from "./paths.ts";
 import { StoreLink } from "./store_link.ts";

@@ -1,6 +1,6 @@
-import type { ReplicatedEntry } from "./replication.ts";
-import type { MessagePage, MessageRow } from "./message_pages.ts";
 import { timeOfUuid } from "./message_id.ts";
+import type { MessagePage, MessageRow } from "./message_pages.ts";
+import type { ReplicatedEntry } from "./replication.ts";
 
 const encoder = new TextEncoder();
 

@@ -18,7 +18,9 @@ import { ByteWriter } from "./byte_writer.ts";
 import type { ConnectionPorts } from "./connection.ts";
 import { Database } from "./database.ts";
 import { FRAME_LENGTH_BYTES } from "./frame.ts";
-import { RequestReader, RequestWriter, type WriteRequest } from "./request.ts";
+import type { WriteRequest } from "./request.ts";
+import { RequestReader } from "./request_reader.ts";
+import { RequestWriter } from "./request_writer.ts";
 
 const PLENTY = { messages: 100_000, bytes: 1 << 30 };
 

@@ -14,7 +14,8 @@ import {
   REQUEST_SPIN_MS,
   WAITING_AWAKE_PAYS,
 } from "./limits.ts";
-import { type ReadRequest, RequestReader, type WriteRequest } from "./request.ts";
+import type { ReadRequest, WriteRequest } from "./request.ts";
+import { RequestReader } from "./request_reader.ts";
 import { PipeReader, PipeWriter } from "./shared_pipe.ts";
 import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
 
