@@ -11,6 +11,7 @@ import { idleConnections, idleSubscribers, serverStreaming } from "./connections
 import { fdatasyncRate } from "./fdatasync.ts";
 import { h2loadRate, publishBody } from "./h2load.ts";
 import { hostile } from "./hostile.ts";
+import { catchUp, live, smallDifference } from "./peers.ts";
 import { available, H2LOAD, REDIS_SERVER } from "./programs.ts";
 import { RedisServer } from "./redis.ts";
 import { median, megabytes, perSecond, printRow, type Row } from "./report.ts";
@@ -222,6 +223,9 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
   "idle connections": idleConnections,
   "idle subscribers": idleSubscribers,
   "server streaming": serverStreaming,
+  "peers, catching up": catchUp,
+  "peers, live": live,
+  "peers, a small difference": smallDifference,
   "hostile": (bench) => hostile(bench.newData()),
 
   "paused subscriber": async (bench) => {
