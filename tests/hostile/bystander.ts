@@ -21,6 +21,8 @@ export class Bystander implements AsyncDisposable {
     this.#subscription = this.#client.subscribe(TOPIC);
     this.#publishing = this.#publish();
     this.#following = this.#follow();
+    // They are told by finish(); where that is not called, something else has failed before.
+    for (const work of [this.#publishing, this.#following]) work.catch(() => {});
   }
 
   /** Starts to publish. */
