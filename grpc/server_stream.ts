@@ -25,8 +25,11 @@ const OK_TRAILERS: readonly HeaderField[] = [{ name: "grpc-status", value: "0" }
 /** One for all calls: peers decide how many there are, and the stack of each would cost more than all else that ends it. */
 const GONE = new StatusError(Status.CANCELLED, "the client is gone or cancelled the call");
 
-/** The window that a client has who announced none (RFC 9113 §6.9.2): one as large is open, not just ajar. */
-const OPEN_WINDOW_BYTES = 65_535;
+/**
+ * A window of this size is open, not just ajar: a quarter of what a client has who announced none (RFC 9113 §6.9.2), since
+ * clients give back what they have read only when half of it or more is used up.
+ */
+const OPEN_WINDOW_BYTES = 16_384;
 
 /** What a stream needs to know of its server. */
 export interface ServerStreamContext {
