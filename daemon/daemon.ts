@@ -6,6 +6,7 @@ import { loadAuthFile, type LoadedAuthFile } from "./auth/load_auth_file.ts";
 import { Bus } from "./bus/bus.ts";
 import type { Config, TlsFiles } from "./config/config.ts";
 import { ConfigError } from "./config/error.ts";
+import type { DiscoveredPeers } from "./discovered_peers.ts";
 import { Listeners } from "./listeners.ts";
 import type { Logger } from "./log.ts";
 import { LogGate } from "./log_gate.ts";
@@ -18,6 +19,7 @@ import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Store } from "./store/store.ts";
 import { serveSync } from "./sync/serve_sync.ts";
+import type { SharedSecret } from "./sync/shared_secret.ts";
 import type { Synchronizer } from "./sync/synchronizer.ts";
 import { systemTimer } from "./bus/timer.ts";
 
@@ -89,12 +91,15 @@ export class Daemon {
       });
       const stopping = new AbortController();
       const authenticator = auth && await openAuthenticator(bus, auth);
-      const synchronizer = openSynchronizer(bus, config, log);
+      let discovered: DiscoveredPeers | undefined;
+      const synchronizer = openSynchronizer(bus, config, log, (peer) => discovered?.failed(peer));
+      const secret = await readSecret(config);
       const accessOf = authenticator && ((call: ServerCall) => authenticator.busOf(call));
       serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer);
       serveSync(server, bus, {
         synchronizer,
         timer: systemTimer,
+        secret,
         stopping: stopping.signal,
         accessOf: accessOf ?? (() => bus),
         statusOf: statusOfBusError,
@@ -113,6 +118,21 @@ export class Daemon {
         stopping,
         log,
       );
+      if (config.discovery !== undefined) {
+        const { addresses } = daemon;
+        const { discovery } = config;
+        const { DiscoveredPeers } = await import("./discovered_peers.ts");
+        discovered = await DiscoveredPeers.start({
+          discovery,
+          config,
+          secret,
+          addresses,
+          bus,
+          synchronizer,
+          log,
+        });
+        stopping.signal.addEventListener("abort", () => void discovered?.close(), { once: true });
+      }
       if (credentials !== undefined) {
         log.info("certificate: {certificate}", { certificate: credentials.tls.summary });
       }
@@ -200,6 +220,13 @@ export class Daemon {
 async function loadCredentials(files: TlsFiles): Promise<ServerCredentials> {
   const { loadServerCredentials } = await import("./server_credentials.ts");
   return await loadServerCredentials(files);
+}
+
+/** Loads discovery as well, which a daemon that does not look for peers should not hold in memory. */
+async function readSecret({ discovery }: Config): Promise<SharedSecret | undefined> {
+  if (discovery?.secretPath === undefined) return undefined;
+  const { readSharedSecret } = await import("./discovered_peers.ts");
+  return await readSharedSecret(discovery.secretPath);
 }
 
 /** Loads the hash function as well, which a daemon without tokens does not need. */

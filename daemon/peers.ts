@@ -14,13 +14,21 @@ import type { SyncEvents } from "./sync/peer_session.ts";
 import { TopicFilter } from "./sync/topic_filter.ts";
 import { Synchronizer } from "./sync/synchronizer.ts";
 
-/** The synchronization of a daemon, not yet following anybody. Throws ConfigError for a pattern that is none. */
-export function openSynchronizer(bus: Bus, config: Config, log: Logger): Synchronizer {
+/**
+ * The synchronization of a daemon, not yet following anybody. `onFailed` hears of each peer that could not be followed any
+ * more. Throws ConfigError for a pattern that is none.
+ */
+export function openSynchronizer(
+  bus: Bus,
+  config: Config,
+  log: Logger,
+  onFailed: (peer: string) => void,
+): Synchronizer {
   for (const { include, exclude } of config.peers) checkPatterns(include, exclude);
   return new Synchronizer({
     bus,
     poll: { intervalMs: config.syncIntervalMs, batchLimit: config.syncBatchLimit },
-    events: eventLog(log),
+    events: eventLog(log, onFailed),
     timer: systemTimer,
     now: Date.now,
     random: Math.random,
@@ -31,7 +39,13 @@ export function openSynchronizer(bus: Bus, config: Config, log: Logger): Synchro
 export async function followPeers(synchronizer: Synchronizer, config: Config): Promise<void> {
   for (const peer of config.peers) {
     const { endpoint, identity, include, exclude } = peer;
-    await synchronizer.add({ peer: endpoint, dial: () => dial(peer, config), identity, include, exclude });
+    await synchronizer.add({
+      peer: endpoint,
+      dial: () => dialPeer(peer, config),
+      identity,
+      include,
+      exclude,
+    });
   }
 }
 
@@ -44,8 +58,11 @@ function checkPatterns(include: readonly string[], exclude: readonly string[]): 
   }
 }
 
-/** Reads certificates and token anew, so that what was renewed is used. */
-async function dial(peer: Peer, { peerTls, peerTokenPath }: Config): Promise<GrpcPeerLink> {
+/** The way to a peer. Reads certificates and token anew, so that what was renewed is used. Rejects with PeerError. */
+export async function dialPeer(
+  peer: Pick<Peer, "endpoint" | "secure">,
+  { peerTls, peerTokenPath }: Config,
+): Promise<GrpcPeerLink> {
   try {
     const tls = peer.secure && peerTls !== undefined ? await readPeerTls(peerTls) : undefined;
     const { connect, authority, scheme } = parseTarget(peer.endpoint, tls);
@@ -66,7 +83,7 @@ async function readPeerTls({ caPath, certPath, keyPath, domain }: PeerTls): Prom
 }
 
 /** A peer that can't be reached fails every second: only the first time, and each new reason, is worth a line. */
-function eventLog(log: Logger): SyncEvents {
+function eventLog(log: Logger, onFailed: (peer: string) => void): SyncEvents {
   const reasons = new Map<string, string>();
   return {
     connected(peer, { node }, mode) {
@@ -77,6 +94,7 @@ function eventLog(log: Logger): SyncEvents {
       const level = reasons.get(peer) === reason ? "debug" : "warn";
       reasons.set(peer, reason);
       const record = { peer, reason, retryMs: Math.round(retryMs) };
+      onFailed(peer);
       log[level]("peer {peer}: {reason}; trying again, the next time in {retryMs} ms", record);
     },
     forked(peer, topic, origin, reason) {

@@ -39,6 +39,14 @@ export interface PeerTls {
 /** A daemon to copy from, and what of it. */
 export type Peer = PeerAddress & SyncTopics;
 
+/** How to find peers on the local network. */
+export interface DiscoveryConfig extends SyncTopics {
+  /** The file of the secret that they must know; undefined: TLS decides. */
+  readonly secretPath: string | undefined;
+  /** IPv4 address of the network interface; 0.0.0.0 leaves the choice to the system. */
+  readonly interfaceAddress: string;
+}
+
 /** Everything a daemon is told at its start: complete and validated. */
 export interface Config {
   /** At least one address. */
@@ -54,6 +62,8 @@ export interface Config {
   readonly peers: readonly Peer[];
   /** The file of the token to show to peers; none where it is undefined. */
   readonly peerTokenPath: string | undefined;
+  /** How to find peers on the local network; undefined where nobody asked for it. */
+  readonly discovery: DiscoveryConfig | undefined;
   /** Milliseconds between two pulls from a peer. */
   readonly syncIntervalMs: number;
   /** Messages of one pull. */

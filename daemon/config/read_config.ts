@@ -1,4 +1,4 @@
-import type { Config, Peer, TlsFiles } from "./config.ts";
+import type { Config, DiscoveryConfig, Peer, TlsFiles } from "./config.ts";
 import { ConfigError } from "./error.ts";
 import { formatListenAddress, isLocalOnly, type ListenAddress, listenAddress } from "./listen_address.ts";
 import { readPeerTls, readTls } from "./tls_files.ts";
@@ -27,6 +27,7 @@ export function readConfig(sources: ConfigSources): Config {
     },
     peers: readPeers(reader),
     peerTokenPath: reader.readable(SETTINGS.peerTokenFile),
+    discovery: readDiscovery(reader),
     syncIntervalMs: reader.value(SETTINGS.syncIntervalMs),
     syncBatchLimit: reader.value(SETTINGS.syncBatchLimit),
     tls,
@@ -46,6 +47,22 @@ function readPeers(reader: SettingReader): readonly Peer[] {
   const peers = reader.value(SETTINGS.peer);
   const entries = reader.value(SETTINGS.syncTopics);
   return peers.map((peer) => ({ ...peer, ...syncTopicsOf(peer, entries, peers) }));
+}
+
+/** Whoever is found must prove something: else any machine of the network could feed us. Throws ConfigError. */
+function readDiscovery(reader: SettingReader): DiscoveryConfig | undefined {
+  const secretPath = reader.readable(SETTINGS.discoverSecretFile);
+  const interfaceAddress = reader.value(SETTINGS.discoverInterface);
+  if (!reader.value(SETTINGS.discover)) return undefined;
+  if (secretPath === undefined && reader.value(SETTINGS.peerTlsCa) === undefined) {
+    throw new ConfigError(
+      "contradiction",
+      `Cannot use ${reader.describe(SETTINGS.discover)}: nothing would decide who may be a peer; give ` +
+        `${SETTINGS.discoverSecretFile.flag} or ${SETTINGS.peerTlsCa.flag}`,
+    );
+  }
+  const topics = syncTopicsOf(undefined, reader.value(SETTINGS.syncTopics), reader.value(SETTINGS.peer));
+  return { secretPath, interfaceAddress, ...topics };
 }
 
 /** A token is a secret: it is shown to nobody over a wire that others can listen to. */
@@ -135,7 +152,8 @@ function warningsOf(config: Config): readonly string[] {
   const unpinned = config.peers.filter(({ identity }) => identity === undefined).map(({ endpoint }) =>
     `--peer ${endpoint} names no identity: whoever answers there is copied from; give ${endpoint}=tenant/bl/device`
   );
-  const peerTls = config.peerTls !== undefined && !config.peers.some(({ secure }) => secure)
+  const peerTls = config.peerTls !== undefined && config.discovery === undefined &&
+      !config.peers.some(({ secure }) => secure)
     ? ["--peer-tls-ca and --peer-tls-cert are unused: no --peer begins with https://, wss:// or quic://"]
     : [];
   return [...unused, ...pageless, ...plain, ...open, ...unpinned, ...peerTls];

@@ -90,6 +90,32 @@ export const SETTINGS = {
       "each connection.",
     wish: "the path of a file",
   }, path),
+  discover: toggle({
+    flag: "--discover",
+    env: "MSGBUS_DISCOVER",
+    doc:
+      "Announce this daemon on the local network, and copy from daemons of the same tenant that are found there " +
+      "(multicast DNS, _msgbus._tcp). Needs --discover-secret-file or --peer-tls-ca, which decide who may be a peer.",
+  }),
+  discoverSecretFile: optional({
+    flag: "--discover-secret-file",
+    argument: "<file>",
+    env: "MSGBUS_DISCOVER_SECRET_FILE",
+    doc: "File with the secret, at least 16 bytes, that discovered daemons must know too.",
+    wish: "the path of a file",
+  }, path),
+  discoverInterface: required(
+    {
+      flag: "--discover-interface",
+      argument: "<address>",
+      env: "MSGBUS_DISCOVER_INTERFACE",
+      default: "0.0.0.0",
+      doc: "IPv4 address of the network interface to discover on; 0.0.0.0 leaves the choice to the system.",
+      wish: "an IPv4 address of this machine",
+    },
+    (text) =>
+      /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/.test(text) ? { value: text } : { problem: "it is no IPv4 address" },
+  ),
   peerTlsCa: file(
     "--peer-tls-ca",
     "MSGBUS_PEER_TLS_CA",

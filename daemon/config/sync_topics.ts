@@ -12,9 +12,9 @@ export interface SyncTopics {
 export const SYNC_TOPICS_FORMS =
   "[endpoint=]pattern or [endpoint=]!pattern, such as sensors.> or !sensors.raw.>";
 
-/** The patterns that hold for one peer: those of its endpoint, and those of none. */
+/** The patterns that hold for one peer: those of its endpoint, and those of none; the latter alone for one that is not configured. */
 export function syncTopicsOf(
-  { endpoint }: PeerAddress,
+  peer: PeerAddress | undefined,
   entries: readonly string[],
   all: readonly PeerAddress[],
 ): SyncTopics {
@@ -22,7 +22,7 @@ export function syncTopicsOf(
   const exclude: string[] = [];
   for (const entry of entries) {
     const named = endpointOf(entry, all);
-    if (named !== undefined && named !== endpoint) continue;
+    if (named !== undefined && named !== peer?.endpoint) continue;
     const pattern = named === undefined ? entry : entry.slice(named.length + 1);
     if (pattern.startsWith("!")) exclude.push(pattern.slice(1));
     else include.push(pattern);

@@ -65,6 +65,10 @@ export class GrpcPeerLink implements PeerLink {
     return { node: nodeOf(node), incarnation };
   }
 
+  async prove(nonce: Uint8Array): Promise<Uint8Array> {
+    return (await this.#ask(SyncService.method.prove, { nonce })).proof;
+  }
+
   async heads(): Promise<readonly RemoteHead[]> {
     const { heads } = await this.#ask(MsgbusService.method.listHeads, {});
     return heads.map(({ topic, origin, headId, incarnation }) => ({

@@ -6,6 +6,7 @@ import { PROBE_INTERVAL_MS, STEADY_MS } from "./limits.ts";
 import { type Dial, PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
 import type { PeerSession, SessionPorts } from "./peer_session.ts";
 import { type PollOptions, PollSession } from "./poll_session.ts";
+import type { SharedSecret } from "./shared_secret.ts";
 import { StreamSession } from "./stream_session.ts";
 
 /** One peer, as it was configured or discovered. */
@@ -19,6 +20,8 @@ export interface PeerOptions {
   readonly include: readonly string[];
   /** Patterns of topics not to copy. */
   readonly exclude: readonly string[];
+  /** What the peer must prove to know; nothing where undefined. */
+  readonly secret?: SharedSecret | undefined;
 }
 
 /** What a worker needs beside what its sessions do. */
@@ -92,6 +95,7 @@ export class PeerWorker {
     const { state } = this.ports;
     const identity = await link.identify();
     this.#check(identity);
+    await this.options.secret?.demand(link, identity);
     state.identity = identity;
     const ports: SessionPorts = { ...this.ports, link, identity };
     try {

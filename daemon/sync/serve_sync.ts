@@ -4,6 +4,8 @@ import {
   ForkDecision as WireDecision,
   ListArchivedLogsRequestSchema,
   ListArchivedLogsResponseSchema,
+  ProveRequestSchema,
+  ProveResponseSchema,
   ResolveForkRequestSchema,
   ResolveForkResponseSchema,
   SyncService,
@@ -13,12 +15,15 @@ import type { BusAccess } from "../bus/bus_access.ts";
 import { BusError } from "../bus/error.ts";
 import type { Timer } from "../bus/timer.ts";
 import { answerSync, nodeOf } from "./answer_sync.ts";
+import { NONCE_BYTES, type SharedSecret } from "./shared_secret.ts";
 import type { ForkDecision, Synchronizer } from "./synchronizer.ts";
 
 /** What serving needs beside the bus. */
 export interface ServeSyncOptions {
   readonly synchronizer: Synchronizer;
   readonly timer: Timer;
+  /** What the daemon proves to know; undefined where it knows none. */
+  readonly secret?: SharedSecret | undefined;
   /** Aborted when the daemon stops: sessions have no end of their own. */
   readonly stopping: AbortSignal;
   /** The bus as the caller may use it; throws StatusError when the caller is nobody. */
@@ -45,6 +50,35 @@ export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOption
         throw statusOf(error);
       }
       if (stopping.aborted) throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
+    },
+  });
+
+  // Open to all: the answer tells nothing to who does not know the secret.
+  method("prove", {
+    kind: "unary",
+    async handle(bytes) {
+      try {
+        const { nonce } = decode(ProveRequestSchema, bytes);
+        if (options.secret === undefined) {
+          throw new BusError(
+            "failed_precondition",
+            "Cannot prove anything: this node has no --discover-secret-file",
+          );
+        }
+        if (nonce.length !== NONCE_BYTES) {
+          throw new BusError(
+            "invalid_argument",
+            `Cannot prove: nonce has ${nonce.length} bytes; send ${NONCE_BYTES}`,
+            {
+              field: "nonce",
+            },
+          );
+        }
+        const proof = await options.secret.prove(bus, nonce);
+        return toBinary(ProveResponseSchema, create(ProveResponseSchema, { proof }));
+      } catch (error) {
+        throw statusOf(error);
+      }
     },
   });
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file msgbus/v1/sync.proto.
  */
 export const file_msgbus_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("ChRtc2didXMvdjEvc3luYy5wcm90bxIJbXNnYnVzLnYxIpUBCgtTeW5jUmVxdWVzdBIlCgVoZWxsbxgBIAEoCzIULm1zZ2J1cy52MS5TeW5jSGVsbG9IABInCgZmb2xsb3cYAiABKAsyFS5tc2didXMudjEuU3luY0ZvbGxvd0gAEisKCHVuZm9sbG93GAMgASgLMhcubXNnYnVzLnYxLlN5bmNVbmZvbGxvd0gAQgkKB3JlcXVlc3QirQEKCVN5bmNIZWxsbxIfCgRub2RlGAEgASgLMhEubXNnYnVzLnYxLk5vZGVJZBITCgtpbmNhcm5hdGlvbhgCIAEoCRImCgVhZnRlchgDIAEoCzIXLm1zZ2J1cy52MS5TeW5jUG9zaXRpb24SDwoHaW5jbHVkZRgEIAMoCRIPCgdleGNsdWRlGAUgAygJEiAKBGxvZ3MYBiADKAsyEi5tc2didXMudjEuTG9nTmFtZSJJCgxTeW5jUG9zaXRpb24SEwoLaW5jYXJuYXRpb24YASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEgoKbWVzc2FnZV9pZBgDIAEoCSI7CgdMb2dOYW1lEg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQiLwoKU3luY0ZvbGxvdxILCgNsb2cYASABKAQSFAoMZnJvbV9oZWFkX2lkGAIgASgEIhsKDFN5bmNVbmZvbGxvdxILCgNsb2cYASABKAQiyQEKDFN5bmNSZXNwb25zZRInCgd3ZWxjb21lGAEgASgLMhYubXNnYnVzLnYxLlN5bmNXZWxjb21lEiAKBGxvZ3MYAiADKAsyEi5tc2didXMudjEuU3luY0xvZxIiCgVoZWFkcxgDIAMoCzITLm1zZ2J1cy52MS5TeW5jSGVhZBIjCgViYXRjaBgEIAEoCzIULm1zZ2J1cy52MS5TeW5jQmF0Y2gSJQoEdG9sZBgFIAEoCzIXLm1zZ2J1cy52MS5TeW5jUG9zaXRpb24iVAoLU3luY1dlbGNvbWUSHwoEbm9kZRgBIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSEwoLaW5jYXJuYXRpb24YAiABKAkSDwoHcmVzdW1lZBgDIAEoCCJdCgdTeW5jTG9nEgsKA2xvZxgBIAEoBBINCgV0b3BpYxgCIAEoCRIhCgZvcmlnaW4YAyABKAsyES5tc2didXMudjEuTm9kZUlkEhMKC2luY2FybmF0aW9uGAQgASgJIigKCFN5bmNIZWFkEgsKA2xvZxgBIAEoBBIPCgdoZWFkX2lkGAIgASgEIlkKCVN5bmNCYXRjaBILCgNsb2cYASABKAQSFQoNZmlyc3RfaGVhZF9pZBgCIAEoBBIoCghtZXNzYWdlcxgDIAMoCzIWLm1zZ2J1cy52MS5TeW5jTWVzc2FnZSK4AQoLU3luY01lc3NhZ2USCgoCaWQYASABKAkSDwoHcGF5bG9hZBgFIAEoDBI0CgdoZWFkZXJzGAYgAygLMiMubXNnYnVzLnYxLlN5bmNNZXNzYWdlLkhlYWRlcnNFbnRyeRIVCg1jcmVhdGVkX2F0X21zGAcgASgEEg8KB2RlbGV0ZWQYCCABKAgaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifwoSUmVzb2x2ZUZvcmtSZXF1ZXN0EgwKBHBlZXIYASABKAkSIQoGb3JpZ2luGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZBINCgV0b3BpYxgDIAEoCRIpCghkZWNpc2lvbhgEIAEoDjIXLm1zZ2J1cy52MS5Gb3JrRGVjaXNpb24iPQoTUmVzb2x2ZUZvcmtSZXNwb25zZRImCgVmb3JrcxgBIAMoCzIXLm1zZ2J1cy52MS5SZXNvbHZlZEZvcmsiUQoMUmVzb2x2ZWRGb3JrEg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHYXJjaGl2ZRgDIAEoCSIZChdMaXN0QXJjaGl2ZWRMb2dzUmVxdWVzdCJAChhMaXN0QXJjaGl2ZWRMb2dzUmVzcG9uc2USJAoEbG9ncxgBIAMoCzIWLm1zZ2J1cy52MS5BcmNoaXZlZExvZyJhCgtBcmNoaXZlZExvZxINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkEg8KB2FyY2hpdmUYAyABKAkSDwoHaGVhZF9pZBgEIAEoBCpgCgxGb3JrRGVjaXNpb24SHQoZRk9SS19ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhcKE0ZPUktfREVDSVNJT05fQURPUFQQARIYChRGT1JLX0RFQ0lTSU9OX1JFRlVTRRACMvUBCgtTeW5jU2VydmljZRI7CgRTeW5jEhYubXNnYnVzLnYxLlN5bmNSZXF1ZXN0GhcubXNnYnVzLnYxLlN5bmNSZXNwb25zZSgBMAESTAoLUmVzb2x2ZUZvcmsSHS5tc2didXMudjEuUmVzb2x2ZUZvcmtSZXF1ZXN0Gh4ubXNnYnVzLnYxLlJlc29sdmVGb3JrUmVzcG9uc2USWwoQTGlzdEFyY2hpdmVkTG9ncxIiLm1zZ2J1cy52MS5MaXN0QXJjaGl2ZWRMb2dzUmVxdWVzdBojLm1zZ2J1cy52MS5MaXN0QXJjaGl2ZWRMb2dzUmVzcG9uc2ViBnByb3RvMw", [file_msgbus_v1_msgbus]);
+  fileDesc("ChRtc2didXMvdjEvc3luYy5wcm90bxIJbXNnYnVzLnYxIpUBCgtTeW5jUmVxdWVzdBIlCgVoZWxsbxgBIAEoCzIULm1zZ2J1cy52MS5TeW5jSGVsbG9IABInCgZmb2xsb3cYAiABKAsyFS5tc2didXMudjEuU3luY0ZvbGxvd0gAEisKCHVuZm9sbG93GAMgASgLMhcubXNnYnVzLnYxLlN5bmNVbmZvbGxvd0gAQgkKB3JlcXVlc3QirQEKCVN5bmNIZWxsbxIfCgRub2RlGAEgASgLMhEubXNnYnVzLnYxLk5vZGVJZBITCgtpbmNhcm5hdGlvbhgCIAEoCRImCgVhZnRlchgDIAEoCzIXLm1zZ2J1cy52MS5TeW5jUG9zaXRpb24SDwoHaW5jbHVkZRgEIAMoCRIPCgdleGNsdWRlGAUgAygJEiAKBGxvZ3MYBiADKAsyEi5tc2didXMudjEuTG9nTmFtZSJJCgxTeW5jUG9zaXRpb24SEwoLaW5jYXJuYXRpb24YASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEgoKbWVzc2FnZV9pZBgDIAEoCSI7CgdMb2dOYW1lEg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQiLwoKU3luY0ZvbGxvdxILCgNsb2cYASABKAQSFAoMZnJvbV9oZWFkX2lkGAIgASgEIhsKDFN5bmNVbmZvbGxvdxILCgNsb2cYASABKAQiyQEKDFN5bmNSZXNwb25zZRInCgd3ZWxjb21lGAEgASgLMhYubXNnYnVzLnYxLlN5bmNXZWxjb21lEiAKBGxvZ3MYAiADKAsyEi5tc2didXMudjEuU3luY0xvZxIiCgVoZWFkcxgDIAMoCzITLm1zZ2J1cy52MS5TeW5jSGVhZBIjCgViYXRjaBgEIAEoCzIULm1zZ2J1cy52MS5TeW5jQmF0Y2gSJQoEdG9sZBgFIAEoCzIXLm1zZ2J1cy52MS5TeW5jUG9zaXRpb24iVAoLU3luY1dlbGNvbWUSHwoEbm9kZRgBIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSEwoLaW5jYXJuYXRpb24YAiABKAkSDwoHcmVzdW1lZBgDIAEoCCJdCgdTeW5jTG9nEgsKA2xvZxgBIAEoBBINCgV0b3BpYxgCIAEoCRIhCgZvcmlnaW4YAyABKAsyES5tc2didXMudjEuTm9kZUlkEhMKC2luY2FybmF0aW9uGAQgASgJIigKCFN5bmNIZWFkEgsKA2xvZxgBIAEoBBIPCgdoZWFkX2lkGAIgASgEIlkKCVN5bmNCYXRjaBILCgNsb2cYASABKAQSFQoNZmlyc3RfaGVhZF9pZBgCIAEoBBIoCghtZXNzYWdlcxgDIAMoCzIWLm1zZ2J1cy52MS5TeW5jTWVzc2FnZSK4AQoLU3luY01lc3NhZ2USCgoCaWQYASABKAkSDwoHcGF5bG9hZBgFIAEoDBI0CgdoZWFkZXJzGAYgAygLMiMubXNnYnVzLnYxLlN5bmNNZXNzYWdlLkhlYWRlcnNFbnRyeRIVCg1jcmVhdGVkX2F0X21zGAcgASgEEg8KB2RlbGV0ZWQYCCABKAgaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHQoMUHJvdmVSZXF1ZXN0Eg0KBW5vbmNlGAEgASgMIh4KDVByb3ZlUmVzcG9uc2USDQoFcHJvb2YYASABKAwifwoSUmVzb2x2ZUZvcmtSZXF1ZXN0EgwKBHBlZXIYASABKAkSIQoGb3JpZ2luGAIgASgLMhEubXNnYnVzLnYxLk5vZGVJZBINCgV0b3BpYxgDIAEoCRIpCghkZWNpc2lvbhgEIAEoDjIXLm1zZ2J1cy52MS5Gb3JrRGVjaXNpb24iPQoTUmVzb2x2ZUZvcmtSZXNwb25zZRImCgVmb3JrcxgBIAMoCzIXLm1zZ2J1cy52MS5SZXNvbHZlZEZvcmsiUQoMUmVzb2x2ZWRGb3JrEg0KBXRvcGljGAEgASgJEiEKBm9yaWdpbhgCIAEoCzIRLm1zZ2J1cy52MS5Ob2RlSWQSDwoHYXJjaGl2ZRgDIAEoCSIZChdMaXN0QXJjaGl2ZWRMb2dzUmVxdWVzdCJAChhMaXN0QXJjaGl2ZWRMb2dzUmVzcG9uc2USJAoEbG9ncxgBIAMoCzIWLm1zZ2J1cy52MS5BcmNoaXZlZExvZyJhCgtBcmNoaXZlZExvZxINCgV0b3BpYxgBIAEoCRIhCgZvcmlnaW4YAiABKAsyES5tc2didXMudjEuTm9kZUlkEg8KB2FyY2hpdmUYAyABKAkSDwoHaGVhZF9pZBgEIAEoBCpgCgxGb3JrRGVjaXNpb24SHQoZRk9SS19ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhcKE0ZPUktfREVDSVNJT05fQURPUFQQARIYChRGT1JLX0RFQ0lTSU9OX1JFRlVTRRACMrECCgtTeW5jU2VydmljZRI7CgRTeW5jEhYubXNnYnVzLnYxLlN5bmNSZXF1ZXN0GhcubXNnYnVzLnYxLlN5bmNSZXNwb25zZSgBMAESOgoFUHJvdmUSFy5tc2didXMudjEuUHJvdmVSZXF1ZXN0GhgubXNnYnVzLnYxLlByb3ZlUmVzcG9uc2USTAoLUmVzb2x2ZUZvcmsSHS5tc2didXMudjEuUmVzb2x2ZUZvcmtSZXF1ZXN0Gh4ubXNnYnVzLnYxLlJlc29sdmVGb3JrUmVzcG9uc2USWwoQTGlzdEFyY2hpdmVkTG9ncxIiLm1zZ2J1cy52MS5MaXN0QXJjaGl2ZWRMb2dzUmVxdWVzdBojLm1zZ2J1cy52MS5MaXN0QXJjaGl2ZWRMb2dzUmVzcG9uc2ViBnByb3RvMw", [file_msgbus_v1_msgbus]);
 
 /**
  * What the caller of a session says.
@@ -414,6 +414,49 @@ export const SyncMessageSchema: GenMessage<SyncMessage> = /*@__PURE__*/
   messageDesc(file_msgbus_v1_sync, 11);
 
 /**
+ * A question that nobody can have heard the answer to.
+ *
+ * @generated from message msgbus.v1.ProveRequest
+ */
+export type ProveRequest = Message<"msgbus.v1.ProveRequest"> & {
+  /**
+   * 32 random bytes.
+   *
+   * @generated from field: bytes nonce = 1;
+   */
+  nonce: Uint8Array;
+};
+
+/**
+ * Describes the message msgbus.v1.ProveRequest.
+ * Use `create(ProveRequestSchema)` to create a new message.
+ */
+export const ProveRequestSchema: GenMessage<ProveRequest> = /*@__PURE__*/
+  messageDesc(file_msgbus_v1_sync, 12);
+
+/**
+ * The answer.
+ *
+ * @generated from message msgbus.v1.ProveResponse
+ */
+export type ProveResponse = Message<"msgbus.v1.ProveResponse"> & {
+  /**
+   * HMAC-SHA-256 (RFC 2104), with the secret as the key, over the texts "msgbus peer", tenant_id, bl_name, device_id and
+   * incarnation of the answerer, each in UTF-8 and followed by a NUL byte, and the nonce.
+   *
+   * @generated from field: bytes proof = 1;
+   */
+  proof: Uint8Array;
+};
+
+/**
+ * Describes the message msgbus.v1.ProveResponse.
+ * Use `create(ProveResponseSchema)` to create a new message.
+ */
+export const ProveResponseSchema: GenMessage<ProveResponse> = /*@__PURE__*/
+  messageDesc(file_msgbus_v1_sync, 13);
+
+/**
  * Which forked logs to decide about.
  *
  * @generated from message msgbus.v1.ResolveForkRequest
@@ -449,7 +492,7 @@ export type ResolveForkRequest = Message<"msgbus.v1.ResolveForkRequest"> & {
  * Use `create(ResolveForkRequestSchema)` to create a new message.
  */
 export const ResolveForkRequestSchema: GenMessage<ResolveForkRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 12);
+  messageDesc(file_msgbus_v1_sync, 14);
 
 /**
  * What was decided.
@@ -468,7 +511,7 @@ export type ResolveForkResponse = Message<"msgbus.v1.ResolveForkResponse"> & {
  * Use `create(ResolveForkResponseSchema)` to create a new message.
  */
 export const ResolveForkResponseSchema: GenMessage<ResolveForkResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 13);
+  messageDesc(file_msgbus_v1_sync, 15);
 
 /**
  * One log that was decided about.
@@ -499,7 +542,7 @@ export type ResolvedFork = Message<"msgbus.v1.ResolvedFork"> & {
  * Use `create(ResolvedForkSchema)` to create a new message.
  */
 export const ResolvedForkSchema: GenMessage<ResolvedFork> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 14);
+  messageDesc(file_msgbus_v1_sync, 16);
 
 /**
  * Asks for all logs that were set aside.
@@ -514,7 +557,7 @@ export type ListArchivedLogsRequest = Message<"msgbus.v1.ListArchivedLogsRequest
  * Use `create(ListArchivedLogsRequestSchema)` to create a new message.
  */
 export const ListArchivedLogsRequestSchema: GenMessage<ListArchivedLogsRequest> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 15);
+  messageDesc(file_msgbus_v1_sync, 17);
 
 /**
  * All logs that were set aside.
@@ -533,7 +576,7 @@ export type ListArchivedLogsResponse = Message<"msgbus.v1.ListArchivedLogsRespon
  * Use `create(ListArchivedLogsResponseSchema)` to create a new message.
  */
 export const ListArchivedLogsResponseSchema: GenMessage<ListArchivedLogsResponse> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 16);
+  messageDesc(file_msgbus_v1_sync, 18);
 
 /**
  * A log that was set aside. Fetch reads it by its name.
@@ -569,7 +612,7 @@ export type ArchivedLog = Message<"msgbus.v1.ArchivedLog"> & {
  * Use `create(ArchivedLogSchema)` to create a new message.
  */
 export const ArchivedLogSchema: GenMessage<ArchivedLog> = /*@__PURE__*/
-  messageDesc(file_msgbus_v1_sync, 17);
+  messageDesc(file_msgbus_v1_sync, 19);
 
 /**
  * What to do about a forked log.
@@ -620,6 +663,16 @@ export const SyncService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof SyncRequestSchema;
     output: typeof SyncResponseSchema;
+  },
+  /**
+   * Proves that the daemon knows the secret that the daemons of a network share.
+   *
+   * @generated from rpc msgbus.v1.SyncService.Prove
+   */
+  prove: {
+    methodKind: "unary";
+    input: typeof ProveRequestSchema;
+    output: typeof ProveResponseSchema;
   },
   /**
    * Decides about logs that are forked.

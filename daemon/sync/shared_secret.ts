@@ -1,0 +1,59 @@
+import type { Bus } from "../bus/bus.ts";
+import { formatNode } from "../bus/names.ts";
+import { PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
+
+/** Bytes of a question. */
+export const NONCE_BYTES = 32;
+const encoder = new TextEncoder();
+
+/**
+ * A secret that the daemons of a network share. Who knows it can prove so without telling it; each proof is for one
+ * question and one node. It keeps strangers out; somebody who can change what is on the wire is kept out by TLS alone.
+ */
+export class SharedSecret {
+  readonly #key: CryptoKey;
+
+  private constructor(key: CryptoKey) {
+    this.#key = key;
+  }
+
+  static async of(secret: string): Promise<SharedSecret> {
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    const bytes = encoder.encode(secret);
+    return new SharedSecret(
+      await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]),
+    );
+  }
+
+  /** The answer of this daemon to a question. */
+  async prove(
+    { node, incarnation }: Pick<Bus, "node" | "incarnation">,
+    nonce: Uint8Array,
+  ): Promise<Uint8Array> {
+    return new Uint8Array(
+      await crypto.subtle.sign("HMAC", this.#key, statement({ node, incarnation }, nonce)),
+    );
+  }
+
+  /** Asks a peer. Rejects with PeerError when it does not know the secret. */
+  async demand(link: PeerLink, identity: PeerIdentity): Promise<void> {
+    const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+    const proof = new Uint8Array(await link.prove(nonce));
+    if (await crypto.subtle.verify("HMAC", this.#key, proof, statement(identity, nonce))) return;
+    throw new PeerError(
+      "refused",
+      `the daemon that says that it is ${
+        formatNode(identity.node)
+      } does not know the secret of --discover-secret-file`,
+    );
+  }
+}
+
+function statement({ node, incarnation }: PeerIdentity, nonce: Uint8Array): Uint8Array<ArrayBuffer> {
+  const texts = ["msgbus peer", node.tenantId, node.blName, node.deviceId, incarnation];
+  const said = encoder.encode(texts.map((text) => `${text}\0`).join(""));
+  const whole = new Uint8Array(said.length + nonce.length);
+  whole.set(said);
+  whole.set(nonce, said.length);
+  return whole;
+}
