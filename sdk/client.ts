@@ -1,9 +1,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
+import {
+  ForkDecision as WireForkDecision,
+  MsgbusService,
+  PublishRequestSchema,
+  SyncService,
+} from "@msgbus/proto";
 import type { CallOptions } from "./call_options.ts";
 import type { ClientOptions } from "./client_options.ts";
 import { FetchSource } from "./fetch_source.ts";
 import { FifoQueue } from "./fifo_queue.ts";
+import type { ArchivedLog, ForkDecision, ResolvedFork, ResolveForkOptions } from "./fork.ts";
 import { headToWire, numberFromWire } from "./head_number.ts";
 import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
@@ -13,6 +19,7 @@ import { type NodeId, nodeIdOf } from "./node_id.ts";
 import { encodePayload, type Payload } from "./payload.ts";
 import { pathOf, Rpc } from "./rpc.ts";
 import { type Reconnect, SubscribeSource } from "./subscribe_source.ts";
+import { type PeerState, peerStateOf } from "./peer_state.ts";
 import { type PeerSyncState, peerSyncStateOf } from "./peer_sync_state.ts";
 
 /** What may be said of a message to publish. */
@@ -33,6 +40,8 @@ export interface FetchOptions extends LogOptions {
   readonly from?: number;
   /** Most messages wanted; all that are stored where absent. */
   readonly limit?: number;
+  /** The name of a log that was set aside ({@linkcode Client.archivedLogs}); the log in use where absent. */
+  readonly archive?: string;
 }
 
 /** What to follow, and how. */
@@ -65,6 +74,8 @@ export interface TopicHead {
   readonly origin: NodeId;
   /** Its last head. */
   readonly headId: number;
+  /** The data directory in which it was written; empty where it is unknown. */
+  readonly incarnation: string;
 }
 
 /** What a daemon says of itself. */
@@ -73,7 +84,14 @@ export interface Health {
   readonly status: string;
   /** Its name. */
   readonly node: NodeId;
+  /** Its data directory: an id made once, when the directory was; empty where the daemon says none. */
+  readonly incarnation: string;
 }
+
+const DECISIONS = {
+  adopt: WireForkDecision.ADOPT,
+  refuse: WireForkDecision.REFUSE,
+} as const satisfies Record<ForkDecision, WireForkDecision>;
 
 /** Whether a daemon's store answers. */
 export interface Readiness {
@@ -119,11 +137,11 @@ export class Client implements AsyncDisposable {
    * for a bad range, and MsgbusError from the iteration.
    */
   fetch(topic: string, options: FetchOptions = {}): MessageStream {
-    const { origin, from = 1, limit = Infinity, timeoutMs, signal } = options;
+    const { origin, from = 1, limit = Infinity, timeoutMs, archive = "", signal } = options;
     if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
       throw new RangeError(`Cannot fetch ${limit} messages: give a whole number from 0 on`);
     }
-    const range = { topic, origin, from: headToWire(from, "from"), limit, timeoutMs };
+    const range = { topic, origin, from: headToWire(from, "from"), limit, timeoutMs, archive };
     return this.#streamOf((over) => new FetchSource(this.#rpc, range, over), signal);
   }
 
@@ -153,10 +171,11 @@ export class Client implements AsyncDisposable {
   /** The last head of every log that the daemon stores. Throws MsgbusError. */
   async heads(options: CallOptions = {}): Promise<TopicHead[]> {
     const { heads } = await this.#rpc.unary(MsgbusService.method.listHeads, {}, options);
-    return heads.map(({ topic, origin, headId }) => ({
+    return heads.map(({ topic, origin, headId, incarnation }) => ({
       topic,
       origin: nodeIdOf(origin),
       headId: numberFromWire(headId),
+      incarnation,
     }));
   }
 
@@ -187,10 +206,42 @@ export class Client implements AsyncDisposable {
     return states.map(peerSyncStateOf);
   }
 
+  /** The daemon's peers, and how far it is behind each. Throws MsgbusError. */
+  async peers(options: CallOptions = {}): Promise<PeerState[]> {
+    const { peers } = await this.#rpc.unary(MsgbusService.method.listPeerSyncStates, {}, options);
+    return peers.map(peerStateOf);
+  }
+
+  /**
+   * Decides about forked logs of one origin at one peer, and returns those. Throws MsgbusError: "NOT_FOUND" where no such
+   * log is forked, "FAILED_PRECONDITION" where the peer's log is to be taken and the peer can't be reached.
+   */
+  async resolveFork(options: ResolveForkOptions): Promise<ResolvedFork[]> {
+    const { peer, origin, topic = "", decision } = options;
+    const request = { peer, origin, topic, decision: DECISIONS[decision] };
+    const { forks } = await this.#rpc.unary(SyncService.method.resolveFork, request, options);
+    return forks.map(({ topic, origin, archive }) => ({
+      topic,
+      origin: nodeIdOf(origin),
+      archive: archive || undefined,
+    }));
+  }
+
+  /** The logs that were set aside when forks were resolved. Throws MsgbusError. */
+  async archivedLogs(options: CallOptions = {}): Promise<ArchivedLog[]> {
+    const { logs } = await this.#rpc.unary(SyncService.method.listArchivedLogs, {}, options);
+    return logs.map(({ topic, origin, archive, headId }) => ({
+      topic,
+      origin: nodeIdOf(origin),
+      archive,
+      headId: numberFromWire(headId),
+    }));
+  }
+
   /** That the daemon answers, and who it is. Throws MsgbusError. */
   async health(options: CallOptions = {}): Promise<Health> {
-    const { status, node } = await this.#rpc.unary(MsgbusService.method.health, {}, options);
-    return { status, node: nodeIdOf(node) };
+    const { status, node, incarnation } = await this.#rpc.unary(MsgbusService.method.health, {}, options);
+    return { status, node: nodeIdOf(node), incarnation };
   }
 
   /** Whether the daemon's store answers. Throws MsgbusError. */

@@ -8,13 +8,20 @@ import {
   DeleteRangeResponseSchema,
   EnqueueFifoRequestSchema,
   EnqueueFifoResponseSchema,
+  FetchRequestSchema,
+  Fork,
+  ForkDecision,
   GetHeadResponseSchema,
   HealthResponseSchema,
+  ListArchivedLogsResponseSchema,
   ListHeadsResponseSchema,
   ListPeerSyncStatesResponseSchema,
+  PeerMode,
   PublishRequestSchema,
   PublishResponseSchema,
   ReadyResponseSchema,
+  ResolveForkRequestSchema,
+  ResolveForkResponseSchema,
 } from "@msgbus/proto";
 import assert from "node:assert/strict";
 import { connect } from "./client.ts";
@@ -305,7 +312,7 @@ Deno.test("head, heads and deleteRange translate heads from and to the wire", as
         toBinary(
           ListHeadsResponseSchema,
           create(ListHeadsResponseSchema, {
-            heads: [{ topic: "a", origin: node, headId: 9n }, { topic: "b" }],
+            heads: [{ topic: "a", origin: node, headId: 9n, incarnation: "i" }, { topic: "b" }],
           }),
         ),
     })
@@ -323,18 +330,22 @@ Deno.test("head, heads and deleteRange translate heads from and to the wire", as
   found = false;
   assert.equal(await client.head("a"), undefined);
   assert.deepEqual(await client.heads(), [
-    { topic: "a", origin: node, headId: 9 },
-    { topic: "b", origin: { tenantId: "", blName: "", deviceId: "" }, headId: 0 },
+    { topic: "a", origin: node, headId: 9, incarnation: "i" },
+    { topic: "b", origin: { tenantId: "", blName: "", deviceId: "" }, headId: 0, incarnation: "" },
   ]);
   assert.equal(await client.deleteRange("a", { from: 2, to: 4, origin: node }), 3);
   assert.deepEqual(ranges, [["a", 2n, 4n, "d"]]);
 });
 
-Deno.test("health, ready and syncStates give plain values", async () => {
+Deno.test("health, ready, syncStates and peers give plain values", async () => {
   await using daemon = new ScriptedDaemon()
     .on("health", {
       kind: "unary",
-      handle: () => toBinary(HealthResponseSchema, create(HealthResponseSchema, { status: "SERVING", node })),
+      handle: () =>
+        toBinary(
+          HealthResponseSchema,
+          create(HealthResponseSchema, { status: "SERVING", node, incarnation: "i" }),
+        ),
     })
     .on("ready", {
       kind: "unary",
@@ -350,22 +361,43 @@ Deno.test("health, ready and syncStates give plain values", async () => {
         toBinary(
           ListPeerSyncStatesResponseSchema,
           create(ListPeerSyncStatesResponseSchema, {
-            states: [{
-              peer: "p:1",
-              topic: "a",
-              origin: node,
-              localHead: 1n,
-              remoteHead: 2n,
-              consecutiveFailures: 4,
-            }],
+            states: [
+              {
+                peer: "p:1",
+                topic: "a",
+                origin: node,
+                localHead: 1n,
+                remoteHead: 2n,
+                consecutiveFailures: 4,
+                localIncarnation: "i",
+                remoteIncarnation: "j",
+                fork: Fork.OPEN,
+              },
+              { fork: Fork.REFUSED },
+              {},
+            ],
+            peers: [
+              {
+                peer: "p:1",
+                node,
+                incarnation: "j",
+                mode: PeerMode.STREAM,
+                logsBehind: 1n,
+                messagesBehind: 3n,
+              },
+              { peer: "p:2", consecutiveFailures: 2, lastError: "refused", lastAttemptAtMs: 5n },
+              { mode: PeerMode.POLL },
+            ],
           }),
         ),
     })
     .start();
   const client = daemon.client();
-  assert.deepEqual(await client.health(), { status: "SERVING", node });
+  assert.deepEqual(await client.health(), { status: "SERVING", node, incarnation: "i" });
   assert.deepEqual(await client.ready(), { ready: false, status: "NOT_READY", error: "full", node });
-  assert.deepEqual(await client.syncStates(), [{
+  const [forked, refused, same] = await client.syncStates();
+  assert.deepEqual([refused?.fork, same?.fork], ["refused", "none"]);
+  assert.deepEqual(forked, {
     peer: "p:1",
     topic: "a",
     origin: node,
@@ -376,7 +408,87 @@ Deno.test("health, ready and syncStates give plain values", async () => {
     lastSuccessAtMs: 0,
     consecutiveFailures: 4,
     lastError: "",
-  }]);
+    localIncarnation: "i",
+    remoteIncarnation: "j",
+    fork: "open",
+  });
+  const [streamed, unreachable, polled] = await client.peers();
+  assert.deepEqual(streamed, {
+    peer: "p:1",
+    node,
+    incarnation: "j",
+    mode: "stream",
+    logsBehind: 1,
+    messagesBehind: 3,
+    lastAttemptAtMs: 0,
+    lastSuccessAtMs: 0,
+    consecutiveFailures: 0,
+    lastError: "",
+  });
+  assert.deepEqual([
+    unreachable?.mode,
+    unreachable?.node,
+    unreachable?.lastError,
+    unreachable?.lastAttemptAtMs,
+  ], [
+    "none",
+    undefined,
+    "refused",
+    5,
+  ]);
+  assert.equal(polled?.mode, "poll");
+});
+
+Deno.test("resolveFork says what is decided, and which logs were set aside", async () => {
+  const asked: unknown[] = [];
+  await using daemon = new ScriptedDaemon()
+    .on("resolveFork", {
+      kind: "unary",
+      handle(bytes) {
+        const { peer, origin, topic, decision } = fromBinary(ResolveForkRequestSchema, bytes);
+        asked.push([peer, origin?.deviceId, topic, decision]);
+        const forks = [{ topic: "a", origin: node, archive: "i" }, { topic: "b", origin: node }];
+        return toBinary(ResolveForkResponseSchema, create(ResolveForkResponseSchema, { forks }));
+      },
+    })
+    .start();
+  const client = daemon.client();
+  assert.deepEqual(await client.resolveFork({ peer: "p:1", origin: node, decision: "adopt" }), [
+    { topic: "a", origin: node, archive: "i" },
+    { topic: "b", origin: node, archive: undefined },
+  ]);
+  await client.resolveFork({ peer: "p:1", origin: node, topic: "a", decision: "refuse" });
+  assert.deepEqual(asked, [["p:1", "d", "", ForkDecision.ADOPT], ["p:1", "d", "a", ForkDecision.REFUSE]]);
+});
+
+Deno.test("archivedLogs lists what was set aside, and fetch reads it by its name on every page", async () => {
+  const asked: unknown[] = [];
+  await using daemon = new ScriptedDaemon()
+    .on("listArchivedLogs", {
+      kind: "unary",
+      handle: () =>
+        toBinary(
+          ListArchivedLogsResponseSchema,
+          create(ListArchivedLogsResponseSchema, {
+            logs: [{ topic: "a", origin: node, archive: "i", headId: 9n }],
+          }),
+        ),
+    })
+    .on("fetch", {
+      kind: "server_streaming",
+      async handle(bytes, call) {
+        const { fromHeadId, limit, archive } = fromBinary(FetchRequestSchema, bytes);
+        asked.push([fromHeadId, archive]);
+        const from = Number(fromHeadId);
+        await sendHeads(call, from, Math.min(from + limit - 1, 10_001));
+      },
+    })
+    .start();
+  const client = daemon.client();
+  assert.deepEqual(await client.archivedLogs(), [{ topic: "a", origin: node, archive: "i", headId: 9 }]);
+  for await (const _ of client.fetch("a", { origin: node, archive: "i" }));
+  for await (const _ of client.fetch("a", { limit: 1 }));
+  assert.deepEqual(asked, [[1n, "i"], [10_001n, "i"], [1n, ""]]);
 });
 
 Deno.test("FifoQueue enqueues for the local node by default, peeks undefined when empty, and acks by message or id", async () => {

@@ -18,6 +18,8 @@ export interface FetchRange {
   readonly limit: number;
   /** Milliseconds that each call may take; no bound where undefined. */
   readonly timeoutMs: number | undefined;
+  /** The name of a log that was set aside; "" for the one in use. */
+  readonly archive: string;
 }
 
 /** The stored messages of a range, asked for page after page. */
@@ -75,12 +77,13 @@ export class FetchSource implements MessageSource {
   }
 
   #open(): { readonly stream: ResponseStream; missing: number } {
-    const { topic, origin, timeoutMs } = this.#range;
+    const { topic, origin, timeoutMs, archive } = this.#range;
     const limit = Math.min(this.#left, SDK_LIMITS.fetchPageMessages);
     const request = create(FetchRequestSchema, {
       topic,
       fromHeadId: this.#from,
       limit,
+      archive,
       ...(origin && { origin }),
     });
     const stream = this.#rpc.stream(

@@ -1,4 +1,4 @@
-import type { PeerSyncState as WirePeerSyncState } from "@msgbus/proto";
+import { Fork, type PeerSyncState as WirePeerSyncState } from "@msgbus/proto";
 import { numberFromWire } from "./head_number.ts";
 import { type NodeId, nodeIdOf } from "./node_id.ts";
 
@@ -6,7 +6,7 @@ import { type NodeId, nodeIdOf } from "./node_id.ts";
 export interface PeerSyncState {
   /** The peer's endpoint. */
   readonly peer: string;
-  /** The log's topic; empty where the state is the peer's as a whole. */
+  /** The log's topic. */
   readonly topic: string;
   /** The log's origin. */
   readonly origin: NodeId;
@@ -24,11 +24,26 @@ export interface PeerSyncState {
   readonly consecutiveFailures: number;
   /** The last failure; empty for none. */
   readonly lastError: string;
+  /** The data directory in which the log here was written; empty where it is unknown. */
+  readonly localIncarnation: string;
+  /** The data directory in which the log there was written; empty where it is unknown. */
+  readonly remoteIncarnation: string;
+  /**
+   * Whether the two are no copies of one log: "open" is not copied until somebody decides ({@linkcode Client.resolveFork}),
+   * "refused" is not copied because somebody did.
+   */
+  readonly fork: "none" | "open" | "refused";
 }
+
+const FORKS = {
+  [Fork.UNSPECIFIED]: "none",
+  [Fork.OPEN]: "open",
+  [Fork.REFUSED]: "refused",
+} as const satisfies Record<Fork, PeerSyncState["fork"]>;
 
 /** The state as the wire has it. */
 export function peerSyncStateOf(wire: WirePeerSyncState): PeerSyncState {
-  const { peer, topic, consecutiveFailures, lastError } = wire;
+  const { peer, topic, consecutiveFailures, lastError, localIncarnation, remoteIncarnation } = wire;
   return {
     peer,
     topic,
@@ -40,5 +55,8 @@ export function peerSyncStateOf(wire: WirePeerSyncState): PeerSyncState {
     lastSuccessAtMs: numberFromWire(wire.lastSuccessAtMs),
     consecutiveFailures,
     lastError,
+    localIncarnation,
+    remoteIncarnation,
+    fork: FORKS[wire.fork],
   };
 }

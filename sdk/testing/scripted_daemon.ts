@@ -12,9 +12,13 @@ import {
   MsgbusService,
   SubscribeRequestSchema,
   SubscribeResponseSchema,
+  SyncService,
 } from "@msgbus/proto";
 import { type Client, connect } from "../client.ts";
 import type { ClientOptions } from "../client_options.ts";
+import { pathOf } from "../rpc.ts";
+
+const METHODS = { ...MsgbusService.method, ...SyncService.method };
 
 /** What a test's daemon does with one Subscribe or Fetch call. */
 export type StreamScript = (
@@ -34,8 +38,8 @@ export class ScriptedDaemon implements AsyncDisposable {
   connects = 0;
 
   /** Answers a method. */
-  on(name: keyof typeof MsgbusService.method, handler: MethodHandler): this {
-    this.#methods.set(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, handler);
+  on(name: keyof typeof METHODS, handler: MethodHandler): this {
+    this.#methods.set(pathOf(METHODS[name]), handler);
     return this;
   }
 
