@@ -1,19 +1,29 @@
 /** The command line against the real service over memory: what people and programs see, and the exit codes. */
-import { GrpcServer, listenTcp } from "@msgbus/grpc";
+import { connectTcp, GrpcServer, listenTcp } from "@msgbus/grpc";
 import assert from "node:assert/strict";
 import { Bus } from "../daemon/bus/bus.ts";
+import { systemTimer } from "../daemon/bus/timer.ts";
 import { type CliIo, ClosedOutput } from "../daemon/cli/io.ts";
 import { run } from "../daemon/cli/run.ts";
 import type { Config } from "../daemon/config/config.ts";
 import { serveMsgbus } from "../daemon/service/msgbus_service.ts";
+import { statusOfBusError } from "../daemon/service/status.ts";
 import { MemoryStore } from "../daemon/store/memory/store.ts";
+import { GrpcPeerLink } from "../daemon/sync/grpc_peer_link.ts";
+import { serveSync } from "../daemon/sync/serve_sync.ts";
+import { Synchronizer } from "../daemon/sync/synchronizer.ts";
 
 const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
 const encoder = new TextEncoder();
 
+/** The data directory of a daemon that is asked. */
+const INCARNATION = "01a1faa9-e04b-7329-ad46-403dc26accab";
+const NOW_MS = 1_700_000_000_123;
+
 /** A daemon with a clock that stands still and chance that counts. */
 class TestDaemon implements AsyncDisposable {
   readonly address: string;
+  readonly sync: Synchronizer;
   readonly #server: GrpcServer;
   readonly #serving: Promise<void>;
   readonly #stopping: AbortController;
@@ -21,25 +31,42 @@ class TestDaemon implements AsyncDisposable {
   private constructor(bus: Bus) {
     this.#server = new GrpcServer();
     this.#stopping = new AbortController();
-    serveMsgbus(this.#server, bus, this.#stopping.signal);
+    const nothing = () => {};
+    this.sync = new Synchronizer({
+      bus,
+      poll: { intervalMs: 1_000, batchLimit: 100 },
+      events: { connected: nothing, failed: nothing, forked: nothing, logFailed: nothing },
+      timer: (ms, callback) => systemTimer(Math.min(ms, 5), callback),
+      now: () => NOW_MS,
+      random: () => 0.5,
+    });
+    serveMsgbus(this.#server, bus, this.#stopping.signal, undefined, this.sync);
+    serveSync(this.#server, bus, {
+      synchronizer: this.sync,
+      timer: systemTimer,
+      stopping: this.#stopping.signal,
+      accessOf: () => bus,
+      statusOf: statusOfBusError,
+    });
     const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
     this.address = listener.address;
     this.#serving = this.#server.serve(listener);
   }
 
-  static async start(): Promise<TestDaemon> {
-    let count = 0;
+  static async start(deviceId = NODE.deviceId, incarnation = INCARNATION): Promise<TestDaemon> {
+    let count = incarnation.charCodeAt(0);
     return new TestDaemon(
       await Bus.open({
-        store: new MemoryStore(),
-        node: NODE,
-        clock: () => 1_700_000_000_123,
+        store: new MemoryStore(incarnation),
+        node: { ...NODE, deviceId },
+        clock: () => NOW_MS,
         random: (into) => into.fill(count++ & 0xff),
       }),
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.sync.close();
     this.#stopping.abort();
     await this.#server.shutdown(0);
     await this.#serving;
@@ -282,8 +309,8 @@ Deno.test("heads and head print the logs, for people and for programs", async ()
   );
   const origin = { tenant_id: "tenant", bl_name: "default", device_id: "device" };
   assert.deepEqual(await io.json("heads"), [
-    { schema: "msgbus.head/1", topic: "a-longer-topic", origin, head_id: 1 },
-    { schema: "msgbus.head/1", topic: "orders", origin, head_id: 12 },
+    { schema: "msgbus.head/1", topic: "a-longer-topic", origin, head_id: 1, incarnation: INCARNATION },
+    { schema: "msgbus.head/1", topic: "orders", origin, head_id: 12, incarnation: INCARNATION },
   ]);
   assert.deepEqual([await io.run("head", "orders"), io.out], [0, "12\n"]);
   assert.deepEqual(await io.json("head", "orders"), [{
@@ -340,7 +367,9 @@ Deno.test("health, ready, sync and version print one line or one object each", a
   const io = new TestIo(daemon);
   const node = MESSAGE_ONE.origin;
   assert.deepEqual([await io.run("health"), io.out], [0, "SERVING tenant/default/device\n"]);
-  assert.deepEqual(await io.json("health"), [{ schema: "msgbus.health/1", status: "SERVING", node }]);
+  assert.deepEqual(await io.json("health"), [
+    { schema: "msgbus.health/1", status: "SERVING", node, incarnation: INCARNATION },
+  ]);
   assert.deepEqual([await io.run("ready"), io.out], [0, "READY tenant/default/device\n"]);
   assert.deepEqual(await io.json("ready"), [
     { schema: "msgbus.readiness/1", ready: true, status: "READY", error: "", node },
@@ -350,6 +379,152 @@ Deno.test("health, ready, sync and version print one line or one object each", a
   assert.deepEqual(await io.json("version"), [
     { schema: "msgbus.version/1", msgbus: "0.1.0", deno: "2.9.6", sqlite: "3.53.0" },
   ]);
+});
+
+/** A daemon that follows the peer "other:1" to whatever daemon is there. */
+async function follower(there: { address: string }): Promise<TestDaemon> {
+  const daemon = await TestDaemon.start();
+  await daemon.sync.add({
+    peer: "other:1",
+    dial: () => {
+      const [hostname = "", port = ""] = there.address.split(":");
+      const connect = connectTcp({ hostname, port: Number(port) });
+      return Promise.resolve(new GrpcPeerLink({ connect, authority: "a", scheme: "http", token: undefined }));
+    },
+    identity: undefined,
+    include: [],
+    exclude: [],
+  });
+  return daemon;
+}
+
+/** Runs a command until it prints what is waited for. */
+async function until(io: TestIo, pattern: RegExp, ...argv: readonly string[]): Promise<string> {
+  const deadline = performance.now() + 20_000;
+  while (await io.run(...argv), !pattern.test(io.out)) {
+    assert.ok(performance.now() < deadline, `${io.out}${io.err}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return io.out;
+}
+
+Deno.test("sync prints the peers and their logs, and what came of a forked log until somebody decides", async () => {
+  const other = new TestIo();
+  const origin = { ...MESSAGE_ONE.origin, device_id: "other" };
+  const there = { address: "" };
+  const before = await TestDaemon.start("other", "1-before");
+  other.env.MSGBUS_CONNECT = there.address = before.address;
+  for (const payload of ["one", "two"]) await other.run("pub", "it's", payload);
+  await using daemon = await follower(there);
+  const io = new TestIo(daemon);
+  assert.equal(
+    await until(io, /it's .* 2 +2 +0 /, "sync"),
+    "PEER     NODE                  MODE    LOGS BEHIND  MESSAGES BEHIND  LAST SUCCESS              FAILURES  ERROR\n" +
+      "other:1  tenant/default/other  stream            0                0  2023-11-14T22:13:20.123Z         0\n" +
+      "\n" +
+      "PEER     TOPIC  ORIGIN                LOCAL  REMOTE  LAG  LAST SUCCESS              FAILURES  FORK  ERROR\n" +
+      "other:1  it's   tenant/default/other      2       2    0  2023-11-14T22:13:20.123Z         0\n",
+  );
+  await before[Symbol.asyncDispose]();
+  assert.match(await until(io, / cannot connect/, "sync"), /^other:1 .* none .* [1-9]\d* {2}cannot connect/m);
+  await using after = await TestDaemon.start("other", "2-after");
+  other.env.MSGBUS_CONNECT = after.address;
+  for (const payload of ["new", "newer", "newest"]) await other.run("pub", "it's", payload);
+  there.address = after.address;
+  assert.match(await until(io, / open /, "sync"), /^other:1 .* 3 +1 +2023.* 1 +open +Cannot copy .*$/m);
+  const [peer, log] = await io.json("sync");
+  assert.ok(typeof peer === "object" && typeof log === "object");
+  const { last_attempt_at_ms: _, consecutive_failures: __, ...peerRest } = { ...peer } as Record<
+    string,
+    unknown
+  >;
+  assert.deepEqual(peerRest, {
+    schema: "msgbus.peer_state/1",
+    peer: "other:1",
+    node: origin,
+    incarnation: "2-after",
+    mode: "stream",
+    logs_behind: 1,
+    messages_behind: 1,
+    last_success_at_ms: NOW_MS,
+    last_error: "",
+  });
+  const { last_error: reason, ...logRest } = { ...log } as Record<string, unknown>;
+  assert.match(String(reason), /^Cannot copy/);
+  assert.deepEqual(logRest, {
+    schema: "msgbus.peer_sync_state/1",
+    peer: "other:1",
+    topic: "it's",
+    origin,
+    local_head: 2,
+    remote_head: 3,
+    lag: 1,
+    last_synced_head: 2,
+    last_attempt_at_ms: NOW_MS,
+    last_success_at_ms: NOW_MS,
+    consecutive_failures: 1,
+    local_incarnation: "1-before",
+    remote_incarnation: "2-after",
+    fork: "open",
+  });
+  const node = "tenant/default/other";
+  const forked = ["--peer", "other:1", "--origin", node];
+  assert.deepEqual([await io.run("sync", "resolve", "refuse", ...forked), io.out], [
+    0,
+    `refused it's of ${node}: the log here stays, and is not copied from other:1 any more\n`,
+  ]);
+  await io.run("sync");
+  assert.match(io.out, / refused /);
+  assert.deepEqual(await io.json("sync", "archives"), []);
+  assert.deepEqual([await io.run("sync", "resolve", "adopt", ...forked, "--topic", "it's"), io.out], [
+    0,
+    `adopted it's of ${node}: the log that was here is set aside; ` +
+    `to read it: msgbusd fetch 'it'\\''s' --origin ${node} --archive 1-before\n`,
+  ]);
+  assert.deepEqual([await io.run("sync", "archives"), io.out], [
+    0,
+    "TOPIC  ORIGIN                HEAD  ARCHIVE\n" +
+    "it's   tenant/default/other     2  1-before\n",
+  ]);
+  assert.deepEqual(await io.json("sync", "archives"), [
+    { schema: "msgbus.archived_log/1", topic: "it's", origin, head_id: 2, archive: "1-before" },
+  ]);
+  await io.run("fetch", "it's", "--origin", node, "--archive", "1-before");
+  assert.match(io.out, /^#1 .*one\n#2 .*two\n$/);
+  assert.match(
+    await until(io, /newest/, "fetch", "it's", "--origin", node),
+    /^#1 .*new\n#2 .*newer\n#3 .*newest\n$/,
+  );
+});
+
+Deno.test("sync resolve tells programs what was set aside, and is exit code 4 where nothing is forked", async () => {
+  const there = { address: "" };
+  await using daemon = await follower(there);
+  const io = new TestIo(daemon);
+  const other = new TestIo();
+  for (const incarnation of ["1-before", "2-after"]) {
+    await using origin = await TestDaemon.start("other", incarnation);
+    other.env.MSGBUS_CONNECT = there.address = origin.address;
+    await other.run("pub", "orders", incarnation);
+    if (incarnation === "1-before") {
+      await until(io, /1-before/, "fetch", "orders", "--origin", "tenant/default/other");
+    } else {
+      await until(io, / open /, "sync");
+      const forked = ["--peer", "other:1", "--origin", "tenant/default/other"];
+      assert.equal(await io.run("sync", "resolve", "adopt", ...forked, "--topic", "others"), 4);
+      assert.match(io.err, /log "others" .*\(NOT_FOUND\)\n$/);
+      assert.equal(await io.run("sync", "resolve", "adopt", "--peer", "p:1", "--origin", "a/b/c"), 4);
+      assert.match(io.err, /no peer "p:1"; known are: other:1 \(NOT_FOUND\)\n$/);
+      assert.deepEqual(await io.json("sync", "resolve", "adopt", ...forked), [{
+        schema: "msgbus.resolved_fork/1",
+        peer: "other:1",
+        topic: "orders",
+        origin: { ...MESSAGE_ONE.origin, device_id: "other" },
+        decision: "adopt",
+        archive: "1-before",
+      }]);
+    }
+  }
 });
 
 Deno.test("a daemon that can't be reached is exit code 3, for people and for programs", async () => {
@@ -398,6 +573,10 @@ for (
     [["sub", "t", "--from", "yesterday"], /'yesterday' is invalid/],
     [["head", "t", "--origin", "a/b"], /Give tenant\/bl\/device/],
     [["pub", "t", "x", "--header", "novalue"], /Give name=value/],
+    [["sync", "frobnicate"], /too many arguments for 'list'/],
+    [["sync", "resolve", "adopt"], /required option '--peer <endpoint>' not specified/],
+    [["sync", "resolve", "keep", "--peer", "p", "--origin", "a/b/c"], /'keep' is invalid.*adopt, refuse/],
+    [["sync", "resolve", "adopt", "--peer", "p", "--origin", "a"], /Give tenant\/bl\/device/],
     [["health", "--timeout-ms", "0"], /Give milliseconds from 1/],
     [["health", "--connect", "nowhere"], /^msgbusd: --connect: Cannot connect to "nowhere"/],
   ] as const

@@ -1,5 +1,5 @@
 import { type Client, connect, type TlsClientOptions } from "@msgbus/sdk";
-import type { Command } from "commander";
+import type { Command, CommandOptions } from "commander";
 import { timeoutArgument } from "./arguments.ts";
 import { addTlsFlags, readTlsFlags } from "./client_tls.ts";
 import { CliError } from "./error.ts";
@@ -20,8 +20,13 @@ export interface ClientSession {
 }
 
 /** Adds a command with what all commands that ask a daemon have in common. */
-export function clientCommand(parent: Command, nameAndArguments: string, description: string): Command {
-  const command = parent.command(nameAndArguments)
+export function clientCommand(
+  parent: Command,
+  nameAndArguments: string,
+  description: string,
+  options: CommandOptions = {},
+): Command {
+  const command = parent.command(nameAndArguments, options)
     .description(description)
     .option(
       "--connect <target>",

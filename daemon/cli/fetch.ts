@@ -15,13 +15,18 @@ export function addFetch(program: Command, invocation: Invocation): void {
       "--origin <tenant/bl/device>",
       "The daemon whose log is meant [default: the asked one]",
       nodeArgument,
+    )
+    .option(
+      "--archive <name>",
+      "A log that was set aside, as sync archives prints it [default: the log in use]",
     );
   command.action((topic: string) =>
     withClient(command, invocation, async ({ client, printer, io }) => {
-      const { from = 1, limit = Infinity, origin } = command.opts<
-        { from?: number; limit?: number; origin?: NodeId }
+      const { from = 1, limit = Infinity, origin, archive } = command.opts<
+        { from?: number; limit?: number; origin?: NodeId; archive?: string }
       >();
-      await printStream(client.fetch(topic, { from, limit, ...(origin && { origin }) }), printer, io, limit);
+      const options = { from, limit, ...(origin && { origin }), ...(archive !== undefined && { archive }) };
+      await printStream(client.fetch(topic, options), printer, io, limit);
     })
   );
 }

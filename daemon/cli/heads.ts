@@ -14,11 +14,12 @@ export function addHeads(program: Command, invocation: Invocation): void {
         .map((head) => ({ ...head, node: nodeText(head.origin) }))
         .sort((a, b) => compare(a.topic, b.topic) || compare(a.node, b.node));
       await printer.printAll(
-        heads.map(({ topic, origin, headId }) => ({
+        heads.map(({ topic, origin, headId, incarnation }) => ({
           schema: "msgbus.head/1",
           topic,
           origin: nodeRecord(origin),
           head_id: headId,
+          incarnation,
         })),
         table(
           ["TOPIC", "ORIGIN", "HEAD"],

@@ -8,9 +8,9 @@ export function addHealth(program: Command, invocation: Invocation): void {
   const command = clientCommand(program, "health", "Tell that the daemon answers, and which node it is");
   command.action(() =>
     withClient(command, invocation, async ({ client, printer }) => {
-      const { status, node } = await client.health();
+      const { status, node, incarnation } = await client.health();
       await printer.print([{
-        record: { schema: "msgbus.health/1", status, node: nodeRecord(node) },
+        record: { schema: "msgbus.health/1", status, node: nodeRecord(node), incarnation },
         text: `${status} ${nodeText(node)}\n`,
       }]);
     })
