@@ -18,6 +18,8 @@ import {
 import { pendingBytes } from "./pending_publish.ts";
 import type { ReplicateRequest } from "./requests.ts";
 
+/** Ids are UUIDs; of what else a peer may have made, this goes over the wire as it is. */
+const ASCII = /^[\x20-\x7e]+$/;
 const NO_BYTES = new Uint8Array();
 
 /** Takes copies of other nodes' logs to the store and to the subscribers. */
@@ -85,6 +87,9 @@ export class Replicator {
       );
     }
     checkName(id, `the id of ${place}`);
+    if (!ASCII.test(id)) {
+      throw new BusError("invalid_argument", `Cannot copy ${place}: its id is no printable ASCII`);
+    }
     if (!Number.isSafeInteger(createdAtMs) || createdAtMs < 0) {
       throw new BusError("invalid_argument", `Cannot copy ${place}: its time is no number of milliseconds`);
     }

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { MemoryStore } from "../store/memory/store.ts";
+import { eventually, TestNode } from "./test_node.ts";
+
+/** What a node says of a log at a peer. */
+async function stateOf(node: TestNode, topic: string, origin: TestNode) {
+  await node.sync.record();
+  return (await node.bus.peerSyncStates()).find((state) =>
+    state.topic === topic && state.origin.deviceId === origin.bus.node.deviceId
+  );
+}
+
+async function isForked(node: TestNode, topic: string, origin: TestNode): Promise<boolean> {
+  return (await stateOf(node, topic, origin))?.fork === "open";
+}
+
+for (const plain of [false, true]) {
+  const how = plain ? "by polling" : "by a session";
+  for (const published of [1, 2, 3, 5]) {
+    Deno.test(`an origin that lost its disk and has ${published} messages now is forked at who has 3, ${how}`, async () => {
+      const origin = await TestNode.start("a", { plain });
+      await using b = await TestNode.start("b");
+      for (const text of ["1", "2", "3"]) await origin.publish("t", text);
+      await b.follow(origin);
+      await eventually(async () => (await b.texts("t", origin)).length === 3, "b has the old log");
+      await b.sync.remove("a");
+      await origin[Symbol.asyncDispose]();
+
+      await using wiped = await TestNode.start("a", { plain });
+      for (let i = 1; i <= published; i++) await wiped.publish("t", `new ${i}`);
+      await wiped.publish("other", "goes on");
+      await b.follow(wiped);
+      await eventually(() => isForked(b, "t", wiped), "the fork is seen");
+      await eventually(async () => (await b.texts("other", wiped)).length === 1, "another log goes on");
+      assert.deepEqual(await b.texts("t", wiped), ["1", "2", "3"], "nothing was overwritten");
+      const state = await stateOf(b, "t", wiped);
+      assert.equal(state?.localIncarnation, origin.bus.incarnation);
+      assert.equal(state?.remoteIncarnation, wiped.bus.incarnation);
+
+      const [resolved] = await b.sync.resolve({
+        peer: "a",
+        origin: wiped.bus.node,
+        topic: "t",
+        decision: "adopt",
+      });
+      assert.equal(resolved?.archive, origin.bus.incarnation);
+      await eventually(async () => (await b.texts("t", wiped)).length === published, "the new log is copied");
+      const old: string[] = [];
+      const range = { topic: "t", origin: wiped.bus.node, fromHeadId: 1, limit: 0 };
+      for await (const page of b.bus.fetchArchived(range, resolved?.archive ?? "")) {
+        old.push(...page.map(({ payload }) => new TextDecoder().decode(payload)));
+      }
+      assert.deepEqual(old, ["1", "2", "3"]);
+      await wiped.publish("t", "live");
+      await eventually(async () => (await b.texts("t", wiped)).at(-1) === "live", "and goes on");
+    });
+  }
+}
+
+/** A node whose store is as it was after its first messages, and the node that has copied them all. */
+async function restored(before: readonly string[], lost: readonly string[]) {
+  const store = new MemoryStore();
+  const backup = new MemoryStore(store.incarnation);
+  const a = await TestNode.start("a", { store });
+  const b = await TestNode.start("b");
+  for (const text of before) {
+    const { id, createdAtMs, payload } = await a.publish("t", text);
+    await backup.append([{
+      topic: "t",
+      origin: a.bus.node,
+      id,
+      createdAtMs,
+      payload,
+      headers: new Uint8Array(),
+    }]);
+  }
+  for (const text of lost) await a.publish("t", text);
+  await b.follow(a);
+  await eventually(async () => (await b.texts("t", a)).length === before.length + lost.length, "b has all");
+  await b.sync.remove("a");
+  await a[Symbol.asyncDispose]();
+  return { a: await TestNode.start("a", { store: backup }), b };
+}
+
+Deno.test("an origin that went back to an older backup is forked at both, and can take its lost messages from the peer", async () => {
+  const { a, b } = await restored(["1", "2"], ["3", "4"]);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  await b.follow(a);
+  await a.follow(b);
+  await eventually(() => isForked(b, "t", a), "b sees that the origin has less");
+  await eventually(() => isForked(a, "t", a), "the origin sees that a peer has more of its own");
+  const [resolved] = await a.sync.resolve({ peer: "b", origin: a.bus.node, topic: "", decision: "adopt" });
+  assert.equal(resolved?.archive, "", "what it has is the beginning");
+  await eventually(async () => (await a.texts("t")).length === 4, "the origin has its messages again");
+  assert.equal((await a.publish("t", "5")).headId, 5);
+  await b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "t", decision: "adopt" });
+  await eventually(async () => (await b.texts("t", a)).length === 5, "and b follows again");
+  assert.deepEqual(await b.texts("t", a), ["1", "2", "3", "4", "5"]);
+});
+
+Deno.test("an origin that went back and on from there is forked, and a fork that is refused stays as it is", async () => {
+  const { a, b } = await restored(["1", "2"], ["3"]);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  for (const text of ["another 3", "another 4"]) await a.publish("t", text);
+  await b.follow(a);
+  await eventually(() => isForked(b, "t", a), "the fork is seen");
+  assert.deepEqual(await b.texts("t", a), ["1", "2", "3"]);
+  await b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "t", decision: "refuse" });
+  assert.equal((await stateOf(b, "t", a))?.fork, "refused");
+  await b.sync.remove("a");
+  await b.follow(a);
+  await a.publish("u", "goes on");
+  await eventually(async () => (await b.texts("u", a)).length === 1, "another log goes on");
+  assert.deepEqual(await b.texts("t", a), ["1", "2", "3"]);
+  assert.equal((await stateOf(b, "t", a))?.fork, "refused");
+  await assert.rejects(
+    b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "u", decision: "adopt" }),
+    /no log "u" of tenant\/line\/a is forked at a/,
+  );
+  await assert.rejects(
+    b.sync.resolve({ peer: "x", origin: a.bus.node, topic: "t", decision: "adopt" }),
+    /there is no peer "x"; known are: a/,
+  );
+});
