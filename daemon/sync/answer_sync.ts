@@ -80,10 +80,14 @@ class SyncAnswerer {
   readonly #logs = new LogMap<ToldLog>();
   readonly #byNumber: ToldLog[] = [];
   /** Logs whose heads changed and must be told at once, because the caller does not follow them. */
-  readonly #news = new LogMap<LogHead>();
+  #news = new LogMap<LogHead>();
   /** Logs that changed since a position was told. */
   #changed = new LogMap<LogHead>();
-  readonly #unwatch: () => void;
+  /** Whether it is time to tell a position. */
+  #positionDue = false;
+  /** Whether something is being told: the next waits until there is room, and gathers meanwhile. */
+  #telling = true;
+  #unwatch: () => void = () => {};
   #cancelTold: (() => void) | undefined;
   #cancelNews: (() => void) | undefined;
   #followed = 0;
@@ -103,7 +107,6 @@ class SyncAnswerer {
       this.#fail = reject;
     });
     this.#over.catch(() => {}); // whoever runs hears of it
-    this.#unwatch = bus.watchHeads((topic, origin) => this.#headChanged(topic, origin));
   }
 
   /** Tells until it is ended. Rejects when the bus fails or the output is over. */
@@ -141,6 +144,8 @@ class SyncAnswerer {
     const resumed = after !== undefined && after.incarnation === this.#bus.incarnation &&
       await this.#bus.idAt(from) === after.messageId;
     if (this.#ended) return;
+    // Not before: news would leave ahead of the welcome, and what has changed until now is in the heads.
+    this.#unwatch = this.#bus.watchHeads((topic, origin) => this.#headChanged(topic, origin));
     const wanted = new LogMap<true>();
     for (const { topic, origin } of this.#hello.logs) wanted.set(topic, nodeOf(origin), true);
     const heads = this.#bus.heads().filter(({ topic, origin, sequence }) =>
@@ -153,24 +158,45 @@ class SyncAnswerer {
       await this.#tell(heads.slice(at, at + LOGS_PER_RESPONSE));
     }
     if (heads.length > 0) await this.#tellPosition(sequence);
+    this.#telling = false;
+    await this.#tellNews();
   }
 
   #headChanged(topic: string, origin: NodeName): void {
     if (!this.#filter.passes(topic)) return;
     const head = this.#bus.logHead(topic, origin);
+    if (head.headId === 0) {
+      // What the caller knows of it is no longer so, and it must not wait for what will not come.
+      return this.#fail(new BusError("unavailable", `"${topic}" was set aside: begin a new session`));
+    }
     this.#changed.set(topic, origin, head);
     this.#cancelTold ??= this.#timer(TOLD_INTERVAL_MS, () => {
       this.#cancelTold = undefined;
-      this.#watched(this.#tellPosition(this.#bus.sequence));
+      this.#positionDue = true;
+      this.#watched(this.#tellNews());
     });
     if (this.#logs.get(topic, origin)?.following !== undefined) return;
     this.#news.set(topic, origin, head);
     this.#cancelNews ??= this.#timer(0, () => {
       this.#cancelNews = undefined;
-      const heads = [...this.#news.values()];
-      for (const { topic, origin } of heads) this.#news.delete(topic, origin);
-      this.#watched(this.#tell(heads));
+      this.#watched(this.#tellNews());
     });
+  }
+
+  async #tellNews(): Promise<void> {
+    if (this.#telling) return;
+    this.#telling = true;
+    while (!this.#ended && (this.#news.size > 0 || this.#positionDue)) {
+      const heads = [...this.#news.values()];
+      this.#news = new LogMap();
+      for (let at = 0; at < heads.length; at += LOGS_PER_RESPONSE) {
+        await this.#tell(heads.slice(at, at + LOGS_PER_RESPONSE));
+      }
+      if (!this.#positionDue) continue;
+      this.#positionDue = false;
+      await this.#tellPosition(this.#bus.sequence);
+    }
+    this.#telling = false;
   }
 
   /** Says that everything up to a sequence was told, with the heads of those logs whose messages may still be under way. */

@@ -103,6 +103,49 @@ Deno.test("an origin that went back to an older backup is forked at both, and ca
   assert.deepEqual(await b.texts("t", a), ["1", "2", "3", "4", "5"]);
 });
 
+Deno.test("a log that was adopted is not filled with the old one again by a peer that still has it", async () => {
+  const origin = await TestNode.start("a");
+  await using b = await TestNode.start("b");
+  await using c = await TestNode.start("c");
+  for (let i = 1; i <= 50; i++) await origin.publish("t", `old ${i}`);
+  await c.follow(origin);
+  await b.follow(c);
+  await eventually(async () => (await b.texts("t", origin)).length === 50, "both have the old log");
+  await c.sync.remove("a");
+  await origin[Symbol.asyncDispose]();
+  await using wiped = await TestNode.start("a");
+  for (let i = 1; i <= 3; i++) await wiped.publish("t", `new ${i}`);
+  await b.follow(wiped);
+  await eventually(() => isForked(b, "t", wiped), "the fork is seen");
+  await b.sync.resolve({ peer: "a", origin: wiped.bus.node, topic: "t", decision: "adopt" });
+  await eventually(
+    async () => (await b.texts("t", wiped)).join() === "new 1,new 2,new 3",
+    "the new log",
+  );
+  await eventually(() => b.events.includes("c forked: t"), "c's is another now");
+  await wiped.publish("t", "new 4");
+  await eventually(async () => (await b.texts("t", wiped)).length === 4, "it goes on");
+});
+
+Deno.test("who follows a log that is set aside hears of the new one", async () => {
+  const origin = await TestNode.start("a");
+  await using b = await TestNode.start("b");
+  await using c = await TestNode.start("c");
+  await origin.publish("t", "old");
+  await b.follow(origin);
+  await c.follow(b);
+  await eventually(async () => (await c.texts("t", origin)).length === 1, "c has the old log");
+  await b.sync.remove("a");
+  await origin[Symbol.asyncDispose]();
+  await using wiped = await TestNode.start("a");
+  await wiped.publish("t", "new");
+  await b.follow(wiped);
+  await eventually(() => isForked(b, "t", wiped), "b sees the fork");
+  await b.sync.resolve({ peer: "a", origin: wiped.bus.node, topic: "t", decision: "adopt" });
+  await eventually(() => isForked(c, "t", wiped), "c sees it too");
+  assert.deepEqual(await c.texts("t", wiped), ["old"]);
+});
+
 Deno.test("an origin that went back and on from there is forked, and a fork that is refused stays as it is", async () => {
   const { a, b } = await restored(["1", "2"], ["3"]);
   await using _ = {

@@ -190,6 +190,11 @@ function toPeerError(error: unknown): PeerError {
   if (!(error instanceof StatusError)) {
     return new PeerError("refused", "the peer's answer can't be read", { cause: error });
   }
+  // A certificate does not become right within a second: only who is not there at all is asked that often.
+  if (error.cause instanceof Error && error.cause.name === "TlsConnectError") {
+    const { code } = error.cause as { readonly code?: unknown };
+    return new PeerError(code === "failed" ? "unreachable" : "refused", error.message, { cause: error });
+  }
   switch (error.code) {
     case Status.UNIMPLEMENTED:
       return new PeerError("unimplemented", error.message, { cause: error });

@@ -37,6 +37,11 @@ export class Leases {
     return true;
   }
 
+  /** Gives the log to a session, whoever had it; nobody is told. */
+  assign(topic: string, origin: NodeName, to: LeaseHolder): void {
+    this.#holders.set(topic, origin, to);
+  }
+
   release(topic: string, origin: NodeName, by: LeaseHolder): void {
     if (this.#holders.get(topic, origin) !== by) return;
     this.#holders.delete(topic, origin);

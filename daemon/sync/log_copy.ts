@@ -74,13 +74,16 @@ export class LogCopy {
     this.retryAtMs = 0;
   }
 
-  heard({ headId, incarnation }: RemoteHead): void {
+  /** Says whether that was new. */
+  heard({ headId, incarnation }: RemoteHead): boolean {
+    const before = [this.remoteHead, this.remoteIncarnation];
     const same = this.#heard && incarnation === this.remoteIncarnation;
     // Within a session, messages can be quicker than the news of them.
     this.remoteHead = same ? Math.max(this.remoteHead, headId) : headId;
     if (incarnation !== this.remoteIncarnation) this.verified = false;
     this.remoteIncarnation = incarnation;
     this.#heard = true;
+    return before[0] !== this.remoteHead || before[1] !== incarnation;
   }
 
   /** What is known, to be recorded beside what we have. */

@@ -89,6 +89,12 @@ export abstract class PeerSession implements LeaseHolder {
     this.consider(this.ports.state.log(topic, origin));
   }
 
+  /** Our log is another one now: stops copying it, and compares before it copies again. The lease is the caller's. */
+  abandon(copy: LogCopy): void {
+    this.leaveLog(copy);
+    copy.verified = false;
+  }
+
   /** Does nothing more. */
   end(): void {
     if (this.ended) return;

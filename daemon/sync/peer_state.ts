@@ -86,8 +86,8 @@ export class PeerState {
 
   heard(head: RemoteHead): LogCopy {
     const copy = this.log(head.topic, head.origin);
-    copy.heard(head);
-    this.changed(copy);
+    // Whoever polls hears the same again and again.
+    if (copy.heard(head)) this.changed(copy);
     return copy;
   }
 

@@ -144,6 +144,11 @@ export class Synchronizer {
     const isBeginning = headId === 0 || await connection.session.agrees(copy, headId);
     const archive = isBeginning ? "" : await bus.archive(topic, origin);
     copy.adopted(isSameNode(origin, bus.node));
+    // Others may still have the old log: the new one must be here first, so that theirs is told from it.
+    for (const { ports, connection } of this.#workers.values()) {
+      connection?.session.abandon(ports.state.log(topic, origin));
+    }
+    this.#leases.assign(topic, origin, connection.session);
     return archive;
   }
 }
