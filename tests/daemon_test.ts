@@ -89,12 +89,11 @@ Deno.test("msgbusd refuses unknown flags and values, with exit code 2 and the fl
   await assertRefused(["--tls-cert", "/dev/null"], /--tls-key/);
 });
 
-Deno.test("msgbusd never serves plain text where TLS, peers or another storage were asked for", async () => {
+Deno.test("msgbusd never serves plain text where TLS or another storage were asked for", async () => {
   await using folder = await TempFolder.make();
   const pem = `${folder.path}/x.pem`;
   await Deno.writeTextFile(pem, "");
   await assertRefused(["--tls-cert", pem, "--tls-key", pem], /--tls-cert/);
-  await assertRefused(["--peer", "http://127.0.0.1:1"], /--peer/);
   await assertRefused(["--storage", "kv"], /--storage/);
 });
 
