@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { SyncHelloSchema, SyncPositionSchema, SyncRequestSchema } from "@msgbus/proto";
+import { openTestBus, publishText } from "../bus/test_bus.ts";
+import { MemoryStore } from "../store/memory/store.ts";
+import { answerSync, type SyncOutput, type SyncSource } from "./answer_sync.ts";
+import { decodeResponse } from "./sync_codec.ts";
+
+Deno.test("answerSync begins with the welcome, also when a log changes while the caller's position is looked up", async () => {
+  const bus = await openTestBus(new MemoryStore("incarnation"));
+  const { id } = await publishText(bus, "t", "1");
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
+  const source: SyncSource = {
+    node: bus.node,
+    incarnation: bus.incarnation,
+    get sequence() {
+      return bus.sequence;
+    },
+    heads: () => bus.heads(),
+    logHead: (topic, origin) => bus.logHead(topic, origin),
+    watchHeads: (changed) => bus.watchHeads(changed),
+    subscribe: (request) => bus.subscribe(request),
+    idAt: async (sequence) => {
+      asked.resolve();
+      await answered.promise;
+      return await bus.idAt(sequence);
+    },
+  };
+  const sent: Uint8Array[] = [];
+  const welcomed = Promise.withResolvers<void>();
+  const output: SyncOutput = {
+    send: (response) => {
+      if (sent.push(response) === 2) welcomed.resolve();
+      return true;
+    },
+    ready: () => Promise.resolve(),
+    inTurn: (make) => make(),
+  };
+  const ending = new AbortController();
+  const after = create(SyncPositionSchema, { incarnation: "incarnation", sequence: 1n, messageId: id });
+  const hello = create(SyncHelloSchema, { node: bus.node, incarnation: "other", after });
+  const request = toBinary(
+    SyncRequestSchema,
+    create(SyncRequestSchema, { request: { case: "hello", value: hello } }),
+  );
+  async function* requests() {
+    yield request;
+    await new Promise<void>((resolve) => ending.signal.addEventListener("abort", () => resolve()));
+  }
+  // Timers of 0 ms run at once here: news of a head leaves as early as it can.
+  const timer = (ms: number, callback: () => void) => {
+    if (ms === 0) queueMicrotask(callback);
+    return () => {};
+  };
+  const session = answerSync(source, requests(), output, ending.signal, timer);
+  await asked.promise;
+  await publishText(bus, "t", "2");
+  answered.resolve();
+  await welcomed.promise;
+  ending.abort();
+  await session;
+  const [first, second] = sent.map((bytes) => decodeResponse(bytes).news);
+  assert.equal(first?.welcome?.incarnation, "incarnation");
+  assert.deepEqual(second?.heads.map(({ headId }) => headId), [2n]);
+  await bus.close();
+});
