@@ -197,9 +197,14 @@ export class Bus {
    */
   async archive(topic: string, origin: NodeName): Promise<string> {
     const log = this.#logs.get(topic, resolveNode(origin, this.node, "origin"));
-    const name = await this.#stored(`set "${topic}" aside`, () => this.#store.archive(topic, origin));
-    log?.clear();
-    return name;
+    log?.leaving(true);
+    try {
+      const name = await this.#stored(`set "${topic}" aside`, () => this.#store.archive(topic, origin));
+      log?.clear();
+      return name;
+    } finally {
+      log?.leaving(false);
+    }
   }
 
   /** The logs that were set aside. */

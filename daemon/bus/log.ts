@@ -17,6 +17,8 @@ export class Log {
   incarnation: string;
   #head: number;
   #sequence: number;
+  /** Whether the log is about to be set aside: the store may have done so already. */
+  #leaving = false;
   /** How often a range was deleted. */
   #deletions = 0;
 
@@ -66,9 +68,15 @@ export class Log {
     this.#changed(this);
   }
 
+  /** The log is being set aside until `clear`, or not after all. */
+  leaving(leaves: boolean): void {
+    this.#leaving = leaves;
+  }
+
   /** After the log was set aside: it has no messages, and whoever follows it must begin anew. */
   clear(): void {
     this.disconnect();
+    this.#leaving = false;
     this.#recent.clear();
     this.#head = 0;
     this.#sequence = 0;
@@ -86,7 +94,10 @@ export class Log {
     return this.#recent.page(from, messages, bytes);
   }
 
-  /** Committed messages from a head on out of the store, at least one; `from` is at most the head. */
+  /**
+   * Committed messages from a head on out of the store, at least one; `from` is at most the head. Fails with
+   * "unavailable" when the log is set aside meanwhile.
+   */
   async storedPage(from: number, messages: number, bytes: number): Promise<Message[]> {
     const action = `read "${this.topic}"`;
     for (;;) {
@@ -118,6 +129,9 @@ export class Log {
         );
       }
       if (page[0]?.headId === from) return page;
+      if (this.#leaving || from > this.#head) {
+        throw new BusError("unavailable", `Cannot ${action}: the log was set aside meanwhile; begin anew`);
+      }
       throw new BusError("internal", `Cannot ${action}: the store lost head ${from}`);
     }
   }

@@ -5,6 +5,7 @@ import { BusError, ConflictError, toBusError } from "./error.ts";
 import type { FifoForwarding } from "./fifo_forwarding.ts";
 import { canonicalHeaders } from "./headers.ts";
 import { type BusLimits, FORWARDING_HEADER_BYTES } from "./limits.ts";
+import type { Log } from "./log.ts";
 import type { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
 import {
@@ -61,7 +62,7 @@ export class Replicator {
     if (first === undefined) return this.#logs.get(topic, origin)?.head ?? 0;
     const checked = messages.map((message, at) => this.#checked(topic, message, first.headId + at));
     if (own && !adopt) return await this.#compare(topic, checked);
-    const deletes = topic === DELETE_TOPIC ? this.#deletesOf(origin, request.incarnation, checked) : [];
+    const deletes = topic === DELETE_TOPIC ? await this.#deletesOf(origin, request.incarnation, checked) : [];
     const enqueues = this.#fifo.enqueuesOf(topic, origin, checked);
     const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
     this.#admission.enter(bytes);
@@ -108,7 +109,24 @@ export class Replicator {
     return { headId, id, createdAtMs, payload, headers, deleted };
   }
 
-  #deletesOf(
+  /** What new delete markers delete. Those that are stored have done so; where they differ, that is a conflict. */
+  async #deletesOf(
+    origin: NodeName,
+    incarnation: string,
+    messages: readonly ReplicatedMessage[],
+  ): Promise<readonly DeletedRange[]> {
+    const log = this.#logs.get(DELETE_TOPIC, origin);
+    const head = log?.head ?? 0;
+    try {
+      return this.#rangesOf(origin, incarnation, messages.filter(({ headId }) => headId > head));
+    } catch (error) {
+      const stored = messages.filter(({ headId }) => headId <= head);
+      if (log !== undefined && stored.length > 0) await this.#compareStored(log, stored);
+      throw error;
+    }
+  }
+
+  #rangesOf(
     origin: NodeName,
     incarnation: string,
     messages: readonly ReplicatedMessage[],
@@ -155,6 +173,12 @@ export class Replicator {
           "was an older copy of its data restored?",
       );
     }
+    await this.#compareStored(log, messages);
+    return head;
+  }
+
+  /** Rejects with ConflictError when one of the messages, all of which the log has, differs. */
+  async #compareStored(log: Log, messages: readonly ReplicatedMessage[]): Promise<void> {
     for (let at = 0; at < messages.length;) {
       const page = await log.storedPage(
         messages[at]?.headId ?? 1,
@@ -163,10 +187,9 @@ export class Replicator {
       );
       for (const mine of page) {
         const theirs = messages[at++];
-        if (theirs !== undefined && !isSameMessage(mine, theirs)) throw different(topic, mine.headId);
+        if (theirs !== undefined && !isSameMessage(mine, theirs)) throw different(log.topic, mine.headId);
       }
     }
-    return head;
   }
 
   #committed(
