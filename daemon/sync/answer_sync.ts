@@ -165,10 +165,7 @@ class SyncAnswerer {
   #headChanged(topic: string, origin: NodeName): void {
     if (!this.#filter.passes(topic)) return;
     const head = this.#bus.logHead(topic, origin);
-    if (head.headId === 0) {
-      // What the caller knows of it is no longer so, and it must not wait for what will not come.
-      return this.#fail(new BusError("unavailable", `"${topic}" was set aside: begin a new session`));
-    }
+    if (head.headId === 0) return this.#forget(topic, origin);
     this.#changed.set(topic, origin, head);
     this.#cancelTold ??= this.#timer(TOLD_INTERVAL_MS, () => {
       this.#cancelTold = undefined;
@@ -199,6 +196,14 @@ class SyncAnswerer {
     this.#telling = false;
   }
 
+  /** The log was set aside: what comes to be of it is told under another number, so that the caller begins anew. */
+  #forget(topic: string, origin: NodeName): void {
+    this.#unfollow(this.#logs.get(topic, origin));
+    this.#logs.delete(topic, origin);
+    this.#changed.delete(topic, origin);
+    this.#news.delete(topic, origin);
+  }
+
   /** Says that everything up to a sequence was told, with the heads of those logs whose messages may still be under way. */
   async #tellPosition(sequence: number): Promise<void> {
     const heads = [...this.#changed.values()];
@@ -217,7 +222,10 @@ class SyncAnswerer {
   async #tell(heads: readonly LogHead[]): Promise<void> {
     const logs = [];
     const news = [];
-    for (const { topic, origin, headId, incarnation } of heads) {
+    for (const { topic, origin } of heads) {
+      // As it is now: since it changed, more may have come, or it was set aside.
+      const { headId, incarnation } = this.#bus.logHead(topic, origin);
+      if (headId === 0) continue;
       let told = this.#logs.get(topic, origin);
       if (told === undefined) {
         told = { number: this.#byNumber.length, topic, origin, following: undefined };

@@ -37,9 +37,9 @@ export class Leases {
     return true;
   }
 
-  /** Gives the log to a session, whoever had it; nobody is told. */
-  assign(topic: string, origin: NodeName, to: LeaseHolder): void {
-    this.#holders.set(topic, origin, to);
+  /** Makes the log the caller's, whoever had it: they are to be told. */
+  seize(topic: string, origin: NodeName, by: LeaseHolder): void {
+    this.#holders.set(topic, origin, by);
   }
 
   release(topic: string, origin: NodeName, by: LeaseHolder): void {

@@ -56,6 +56,8 @@ export abstract class PeerSession implements LeaseHolder {
   protected readonly ports: SessionPorts;
   readonly #questions: (() => Promise<void>)[] = [];
   readonly #asked = new Set<LogCopy>();
+  /** Logs that are to be compared, until they were found equal or forked. */
+  readonly #doubted = new Set<LogCopy>();
   readonly #timers = new Map<LogCopy, () => void>();
   #asking = 0;
   #fail: (error: unknown) => void = () => {};
@@ -77,6 +79,9 @@ export abstract class PeerSession implements LeaseHolder {
   /** Whether the log is being copied already. */
   protected abstract copying(copy: LogCopy): boolean;
 
+  /** Whether the peer has told of the log in this session; when it does, the log is considered again. */
+  protected abstract canCopy(copy: LogCopy): boolean;
+
   /** Begins to copy a log whose lease this session has. */
   protected abstract copy(copy: LogCopy, fromHeadId: number): void;
 
@@ -85,14 +90,16 @@ export abstract class PeerSession implements LeaseHolder {
 
   abstract yieldLog(topic: string, origin: NodeName): boolean;
 
-  leaseFreed(topic: string, origin: NodeName): void {
-    this.consider(this.ports.state.log(topic, origin));
+  /** Whether some logs that were heard of are still to be compared: the next session must hear of them again. */
+  protected get doubts(): boolean {
+    return this.#doubted.size > 0;
   }
 
-  /** Our log is another one now: stops copying it, and compares before it copies again. The lease is the caller's. */
-  abandon(copy: LogCopy): void {
-    this.leaveLog(copy);
-    copy.verified = false;
+  /** There are no doubts any more. */
+  protected doubtsSettled(): void {}
+
+  leaseFreed(topic: string, origin: NodeName): void {
+    this.consider(this.ports.state.log(topic, origin));
   }
 
   /** Does nothing more. */
@@ -122,9 +129,31 @@ export abstract class PeerSession implements LeaseHolder {
       case "ask":
         return this.#ask(copy, () => this.#askOrigin(copy));
       case "copy":
+        if (!this.canCopy(copy)) return;
         if (leases.claim(topic, origin, this)) return this.copy(copy, plan.fromHeadId);
         return this.#takeOverLater(copy, TAKE_OVER_MS);
     }
+  }
+
+  /** What was copied of a log is set aside: copies of it are compared anew, and nothing that is under way counts. */
+  beginAnew(topic: string, origin: NodeName): void {
+    const copy = this.ports.state.log(topic, origin);
+    copy.verified = false;
+    this.leaveLog(copy);
+  }
+
+  /** The peer has another log in the place of one that it had. */
+  protected begunAnew(copy: LogCopy): void {
+    copy.beginSession();
+    this.#leave(copy);
+  }
+
+  /** Copies a log that was adopted. It is this session's already, so that no other peer's takes its place. */
+  copyAdopted(copy: LogCopy): void {
+    this.#timers.get(copy)?.();
+    this.#timers.delete(copy);
+    this.consider(copy);
+    if (!this.copying(copy)) this.ports.leases.release(copy.topic, copy.origin, this);
   }
 
   /** Whether the peer has the message that we have at a head. Rejects with PeerError. */
@@ -198,7 +227,7 @@ export abstract class PeerSession implements LeaseHolder {
     this.#later(copy, ms, () => {
       const { bus, identity, leases } = this.ports;
       const plan = copy.plan(bus.logHead(copy.topic, copy.origin), identity, bus.node);
-      if (plan.kind !== "copy") return this.consider(copy);
+      if (plan.kind !== "copy" || !this.canCopy(copy)) return this.consider(copy);
       if (leases.takeOver(copy.topic, copy.origin, this)) return this.copy(copy, plan.fromHeadId);
       this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS));
     });
@@ -214,17 +243,26 @@ export abstract class PeerSession implements LeaseHolder {
 
   #ask(copy: LogCopy, question: () => Promise<unknown>): void {
     this.#asked.add(copy);
+    this.#doubted.add(copy);
     this.#questions.push(async () => {
       try {
         await question();
       } catch (error) {
         this.#asked.delete(copy);
-        return this.logFailed(copy, error);
+        this.logFailed(copy, error);
+        if (copy.fork !== "none") this.#settleDoubt(copy);
+        return;
       }
       this.#asked.delete(copy);
+      this.#settleDoubt(copy);
       this.consider(copy);
     });
     this.#askNext();
+  }
+
+  #settleDoubt(copy: LogCopy): void {
+    this.#doubted.delete(copy);
+    if (!this.doubts && !this.ended) this.doubtsSettled();
   }
 
   #askNext(): void {

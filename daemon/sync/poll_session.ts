@@ -47,6 +47,10 @@ export class PollSession extends PeerSession {
     return this.#due.has(copy) || this.#copying.has(copy);
   }
 
+  protected canCopy(): boolean {
+    return true;
+  }
+
   protected copy(copy: LogCopy, fromHeadId: number): void {
     this.#due.set(copy, fromHeadId);
     while (this.#copying.size < POLLED_LOGS_AT_ONCE && this.#copyNext());
@@ -58,12 +62,17 @@ export class PollSession extends PeerSession {
   }
 
   async #poll(): Promise<void> {
-    const { link, state, filter, now } = this.ports;
+    const { bus, link, state, filter, now } = this.ports;
     while (!this.ended) {
       state.lastAttemptAtMs = now();
       for (const head of await link.heads()) {
         if (!filter.passes(head.topic)) continue;
-        this.consider(state.heard(head));
+        const copy = state.heard(head);
+        // The peer may have set its log aside between two rounds: what comes next must fit what we have.
+        if (!this.copying(copy) && head.headId > bus.logHead(head.topic, head.origin).headId) {
+          copy.verified = false;
+        }
+        this.consider(copy);
       }
       state.lastSuccessAtMs = now();
       await new Promise<void>((resolve) => {
@@ -92,6 +101,7 @@ export class PollSession extends PeerSession {
       for (let next = fromHeadId; next <= copy.remoteHead && !this.ended && this.#copying.has(copy);) {
         const messages = await link.fetch(copy.topic, copy.origin, next, this.#options.batchLimit);
         if (messages.length === 0) break; // the peer has less than it said: the next round tells
+        if (!this.#copying.has(copy)) break; // it was left meanwhile
         await this.apply(copy, messages);
         next += messages.length;
       }

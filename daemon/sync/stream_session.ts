@@ -14,6 +14,7 @@ import { nodeOf, toNumber } from "./answer_sync.ts";
 import { MAX_FOLLOWED_LOGS, MAX_PENDING_BYTES } from "./limits.ts";
 import type { LogCopy } from "./log_copy.ts";
 import { PeerError, type SyncStream } from "./peer_link.ts";
+import type { PeerPosition } from "./peer_state.ts";
 import { PeerSession, type SessionPorts } from "./peer_session.ts";
 import { decodeResponse, type ReceivedBatch } from "./sync_codec.ts";
 
@@ -41,6 +42,8 @@ export class StreamSession extends PeerSession {
   readonly #following = new Map<LogCopy, Following>();
   /** Logs that wait until fewer are followed, and the heads from which on. */
   readonly #waiting = new Map<LogCopy, number>();
+  /** Up to where the peer has told, while logs that it told of are to be compared. */
+  #told: PeerPosition | undefined;
   readonly #welcomed: () => void;
   #pendingBytes = 0;
   #drained: (() => void) | undefined;
@@ -86,6 +89,10 @@ export class StreamSession extends PeerSession {
 
   protected copying(copy: LogCopy): boolean {
     return this.#following.has(copy) || this.#waiting.has(copy);
+  }
+
+  protected canCopy(copy: LogCopy): boolean {
+    return this.#numbers.get(copy.topic, copy.origin) !== undefined;
   }
 
   protected copy(copy: LogCopy, fromHeadId: number): void {
@@ -162,6 +169,8 @@ export class StreamSession extends PeerSession {
         throw new PeerError("refused", "the peer numbers its logs wrongly");
       }
       const copy = state.log(topic, nodeOf(origin));
+      // The peer has set the log that it told of aside, and has another one now.
+      if (this.#numbers.get(copy.topic, copy.origin) !== undefined) this.begunAnew(copy);
       this.#byNumber.push(copy);
       this.#incarnations.push(incarnation);
       this.#numbers.set(copy.topic, copy.origin, number);
@@ -169,19 +178,29 @@ export class StreamSession extends PeerSession {
     for (const { log, headId } of heads) {
       const number = toNumber(log);
       const copy = this.#byNumber[number];
+      if (copy !== undefined && this.#numbers.get(copy.topic, copy.origin) !== number) continue;
       if (copy === undefined) throw new PeerError("refused", "the peer tells of a log that it did not name");
       const { topic, origin } = copy;
       state.heard({ topic, origin, headId: toNumber(headId), incarnation: this.#incarnations[number] ?? "" });
       this.consider(copy);
     }
-    if (told !== undefined) state.reached({ ...told, sequence: toNumber(told.sequence) });
+    if (told === undefined) return;
+    this.#told = { ...told, sequence: toNumber(told.sequence) };
+    if (!this.doubts) this.doubtsSettled();
+  }
+
+  /** Only now: a session that begins behind the position is not told again of what is still to be compared. */
+  protected override doubtsSettled(): void {
+    if (this.#told !== undefined) this.ports.state.reached(this.#told);
+    this.#told = undefined;
   }
 
   #take({ log, messages, bytes }: ReceivedBatch): void {
     const copy = this.#byNumber[log];
     const following = copy && this.#following.get(copy);
     // What was on its way when the log was left is nothing to us.
-    if (following === undefined || messages.length === 0) return;
+    if (following?.log !== log) return;
+    if (messages.length === 0) return;
     const first = messages[0]?.headId ?? 0;
     if (first > following.nextHeadId) {
       // Such may have been on its way from an earlier time that the log was followed.
@@ -218,11 +237,7 @@ export class StreamSession extends PeerSession {
 
   #follow(copy: LogCopy, fromHeadId: number): void {
     const log = this.#numbers.get(copy.topic, copy.origin);
-    if (log === undefined) {
-      // It is known from an earlier session only, and the peer has not told of it in this one.
-      this.ports.leases.release(copy.topic, copy.origin, this);
-      return;
-    }
+    if (log === undefined) return; // `canCopy` was asked before
     this.#following.set(copy, { copy, log, nextHeadId: fromHeadId, begun: false, pending: 0 });
     this.#send({
       case: "follow",

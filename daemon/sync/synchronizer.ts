@@ -119,7 +119,6 @@ export class Synchronizer {
       resolved.push({ topic, origin, archive });
     }
     await state.record();
-    for (const copy of forked) worker.connection?.session.consider(copy);
     return resolved;
   }
 
@@ -142,13 +141,14 @@ export class Synchronizer {
     }
     const { headId } = bus.logHead(topic, origin);
     const isBeginning = headId === 0 || await connection.session.agrees(copy, headId);
+    const { session } = connection;
+    if (!isBeginning) {
+      this.#leases.seize(topic, origin, session);
+      for (const { connection } of this.#workers.values()) connection?.session.beginAnew(topic, origin);
+    }
     const archive = isBeginning ? "" : await bus.archive(topic, origin);
     copy.adopted(isSameNode(origin, bus.node));
-    // Others may still have the old log: the new one must be here first, so that theirs is told from it.
-    for (const { ports, connection } of this.#workers.values()) {
-      connection?.session.abandon(ports.state.log(topic, origin));
-    }
-    this.#leases.assign(topic, origin, connection.session);
+    session.copyAdopted(copy);
     return archive;
   }
 }
