@@ -15,10 +15,13 @@ export class DaemonProcess implements AsyncDisposable {
     this.addresses = addresses;
   }
 
-  /** Starts `msgbusd serve` with the flags and waits until it is ready; a port of 0 is chosen by the system. */
-  static async start(flags: readonly string[]): Promise<DaemonProcess> {
+  /**
+   * Starts `msgbusd serve` with the flags and waits until it is ready; a port of 0 is chosen by the system. `within` is a
+   * command that runs another in other surroundings, in the same process: `ip netns exec x`.
+   */
+  static async start(flags: readonly string[], within: readonly string[] = []): Promise<DaemonProcess> {
     const listen = flags.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-    const child = spawn(["serve", "--log-format", "json", ...listen, ...flags]);
+    const child = command(["serve", "--log-format", "json", ...listen, ...flags], {}, within).spawn();
     const log = new LogReader(child.stderr);
     const addresses = await log.ready;
     if (addresses === undefined) {
@@ -91,13 +94,14 @@ export async function runMsgbusd(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-function spawn(args: readonly string[]): Deno.ChildProcess {
-  return command(args, {}).spawn();
-}
-
-function command(args: readonly string[], env: Readonly<Record<string, string>>): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, ...args],
+function command(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  within: readonly string[] = [],
+): Deno.Command {
+  const [program = "", ...rest] = [...within, Deno.execPath(), "run", "-A", MAIN, ...args];
+  return new Deno.Command(program, {
+    args: rest,
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",

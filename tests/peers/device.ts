@@ -37,6 +37,18 @@ export class Device implements AsyncDisposable {
     return new Device(name, data, await DaemonProcess.start(own), own);
   }
 
+  /** Starts one in a network of its own; its first address must be a unix socket, which reaches everywhere. */
+  static async startWithin(
+    network: readonly string[],
+    folder: TempFolder,
+    name: string,
+    ...flags: readonly string[]
+  ): Promise<Device> {
+    const data = `${folder.path}/${name}.sqlite`;
+    const own = ["--device-id", name, "--data", data, ...flags];
+    return new Device(name, data, await DaemonProcess.start(own, network), own);
+  }
+
   /** Starts one that follows others. */
   static async follow(
     folder: TempFolder,
