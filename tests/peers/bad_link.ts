@@ -7,6 +7,8 @@ export class BadLink implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   #state: "whole" | "cut" | "silent" = "whole";
+  /** Bytes of the daemon that still pass. */
+  #left = Infinity;
 
   private constructor(server: net.Server, port: number, target: number) {
     this.#server = server;
@@ -45,6 +47,11 @@ export class BadLink implements AsyncDisposable {
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
   }
 
+  /** From now on only so many bytes of the daemon pass; what comes after them gets lost. */
+  allow(bytes: number): void {
+    this.#left = bytes;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -59,7 +66,9 @@ export class BadLink implements AsyncDisposable {
     this.#pairs.add(pair);
     for (const [from, to] of [[client, server], [server, client]] as const) {
       from.on("data", (bytes) => {
-        if (to.write(bytes)) return;
+        const passing = from === server ? bytes.subarray(0, this.#left) : bytes;
+        if (from === server) this.#left -= passing.length;
+        if (passing.length === 0 || to.write(passing)) return;
         from.pause();
         to.once("drain", () => this.#state === "whole" && from.resume());
       });

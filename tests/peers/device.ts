@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Client, connect, type NodeId, type PeerState, type PeerSyncState } from "@msgbus/sdk";
-import { DaemonProcess, type TempFolder } from "../daemon_process.ts";
+import { DaemonProcess } from "../daemon_process.ts";
 
 /** A name of a node. */
 export function nodeOf(deviceId: string): NodeId {
@@ -31,16 +31,18 @@ export class Device implements AsyncDisposable {
   }
 
   /** Starts one; its first address must be of plain TCP. */
-  static async start(folder: TempFolder, name: string, ...flags: readonly string[]): Promise<Device> {
-    const data = `${folder.path}/${name}.sqlite`;
-    const own = ["--device-id", name, "--data", data, ...flags];
-    return new Device(name, data, await DaemonProcess.start(own), own);
+  static async start(
+    folder: { readonly path: string },
+    name: string,
+    ...flags: readonly string[]
+  ): Promise<Device> {
+    return await Device.startWithin([], folder, name, ...flags);
   }
 
   /** Starts one in a network of its own; its first address must be a unix socket, which reaches everywhere. */
   static async startWithin(
     network: readonly string[],
-    folder: TempFolder,
+    folder: { readonly path: string },
     name: string,
     ...flags: readonly string[]
   ): Promise<Device> {
@@ -51,7 +53,7 @@ export class Device implements AsyncDisposable {
 
   /** Starts one that follows others. */
   static async follow(
-    folder: TempFolder,
+    folder: { readonly path: string },
     name: string,
     peers: readonly (string | Device)[],
     ...flags: readonly string[]
