@@ -36,9 +36,11 @@ export class NodeServer implements AsyncDisposable {
   /** The port that it listens on. */
   readonly port: number;
   readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
 
   private constructor(child: Deno.ChildProcess, port: number) {
     this.#child = child;
+    this.#input = child.stdin.getWriter();
     this.port = port;
   }
 
@@ -62,8 +64,13 @@ export class NodeServer implements AsyncDisposable {
     return new NodeServer(child, port);
   }
 
+  /** Gives it a line on its standard input. */
+  async write(line: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(`${line}\n`));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#child.stdin.close();
+    await this.#input.close();
     await this.#child.status;
   }
 }

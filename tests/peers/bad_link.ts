@@ -66,7 +66,7 @@ export class BadLink implements AsyncDisposable {
     this.#pairs.add(pair);
     for (const [from, to] of [[client, server], [server, client]] as const) {
       from.on("data", (bytes) => {
-        const passing = from === server ? bytes.subarray(0, this.#left) : bytes;
+        const passing = from === server ? bytes.slice(0, this.#left) : bytes;
         if (from === server) this.#left -= passing.length;
         if (passing.length === 0 || to.write(passing)) return;
         from.pause();
