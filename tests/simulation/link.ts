@@ -58,6 +58,11 @@ export class SimulatedLink implements PeerLink {
     );
   }
 
+  /** No peer of the simulation is discovered, and so none is asked. */
+  prove(): Promise<Uint8Array> {
+    return Promise.reject(new PeerError("unimplemented", "the simulation shares no secret"));
+  }
+
   heads(): Promise<readonly RemoteHead[]> {
     return this.#ask((bus) =>
       Promise.resolve(
