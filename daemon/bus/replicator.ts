@@ -95,7 +95,7 @@ export class Replicator {
       throw new BusError("invalid_argument", `Cannot copy ${place}: its time is no number of milliseconds`);
     }
     if (deleted) return { headId, id, createdAtMs, payload: NO_BYTES, headers: NO_BYTES, deleted };
-    const headers = canonicalHeaders(message.headers);
+    const headers = this.#headersOf(message, place);
     // What the bus itself adds to forwarded messages comes on top of what applications may have.
     const more = topic.startsWith(RESERVED_TOPIC_PREFIX) ? FORWARDING_HEADER_BYTES : 0;
     const { messageBytes, headerBytes } = this.#limits;
@@ -107,6 +107,16 @@ export class Replicator {
       );
     }
     return { headId, id, createdAtMs, payload, headers, deleted };
+  }
+
+  #headersOf({ headers }: ReplicatedMessage, place: string): Uint8Array {
+    try {
+      return canonicalHeaders(headers);
+    } catch (error) {
+      throw new BusError("invalid_argument", `Cannot copy ${place}: its headers can't be read`, {
+        cause: error,
+      });
+    }
   }
 
   /** What new delete markers delete. Those that are stored have done so; where they differ, that is a conflict. */

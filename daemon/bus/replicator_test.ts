@@ -148,6 +148,7 @@ Deno.test("Bus.replicate refuses messages that this node would not take from any
     [replica(1, "1", { id: " " }), "invalid_argument"],
     [replica(1, "1", { id: "größe" }), "invalid_argument"],
     [replica(1, "1", { createdAtMs: -1 }), "invalid_argument"],
+    [replica(1, "1", { headers: Uint8Array.of(1, 2, 3) }), "invalid_argument"],
     [replica(1, "12345678901"), "resource_exhausted"],
     [replica(1, "", { deleted: false, headers: encodeHeaders({ a: "12345" }) }), "resource_exhausted"],
   ] as const;

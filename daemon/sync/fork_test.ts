@@ -146,6 +146,47 @@ Deno.test("who follows a log that is set aside hears of the new one", async () =
   assert.deepEqual(await c.texts("t", wiped), ["old"]);
 });
 
+Deno.test("an origin that went back takes its own logs back all at once, and not after it published others", async () => {
+  const { a, b } = await restored(["1"], ["2", "3"]);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  await a.follow(b);
+  await eventually(() => isForked(a, "t", a), "the origin sees it");
+  const adopt = { peer: "b", origin: a.bus.node, decision: "adopt" } as const;
+  await assert.rejects(a.sync.resolve({ ...adopt, topic: "t" }), /all at once; leave the topic out/);
+  await a.publish("t", "another 2");
+  await assert.rejects(a.sync.resolve({ ...adopt, topic: "" }), /has published other messages to "t" since/);
+  assert.deepEqual(await a.texts("t"), ["1", "another 2"]);
+});
+
+Deno.test("what an origin deletes from a log that is forked leaves the copy alone", async () => {
+  const { a, b } = await restored(["1", "2"], ["3"]);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  await b.follow(a);
+  await eventually(() => isForked(b, "t", a), "the fork is seen");
+  await a.publish("t", "another 3");
+  await a.bus.deleteRange({ topic: "t", fromHeadId: 1, toHeadId: 3 });
+  await eventually(
+    () => b.events.some((event) => event.includes("which is forked at this peer")),
+    "the marker is refused",
+  );
+  assert.deepEqual(await b.texts("t", a), ["1", "2", "3"]);
+  await b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "t", decision: "adopt" });
+  await eventually(
+    async () => (await b.texts("t", a)).join() === ",,",
+    "after the decision it is applied to the new log",
+  );
+});
+
 Deno.test("an origin that went back and on from there is forked, and a fork that is refused stays as it is", async () => {
   const { a, b } = await restored(["1", "2"], ["3"]);
   await using _ = {

@@ -34,8 +34,6 @@ export class LogCopy {
   asked = false;
   /** Messages of this node's own log are taken from the peer, because somebody decided so. */
   adopting = false;
-  /** Not to be tried again before this time, in milliseconds of the clock. */
-  retryAtMs = 0;
   #heard = false;
 
   constructor(topic: string, origin: NodeName) {
@@ -71,7 +69,6 @@ export class LogCopy {
     this.verified = false;
     this.consecutiveFailures = 0;
     this.lastError = "";
-    this.retryAtMs = 0;
   }
 
   /** Says whether that was new. */

@@ -1,13 +1,14 @@
 import type { Bus } from "../bus/bus.ts";
 import { BusError, ConflictError } from "../bus/error.ts";
-import { isSameNode } from "../bus/names.ts";
+import { readDeleteMarker } from "../bus/delete_marker.ts";
+import { DELETE_TOPIC, isSameNode } from "../bus/names.ts";
 import type { Timer } from "../bus/timer.ts";
 import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
 import type { LeaseHolder, Leases } from "./leases.ts";
 import { MAX_TAKE_OVER_MS, MAX_VERIFICATIONS, TAKE_OVER_MS } from "./limits.ts";
 import { type LogCopy, wentBack } from "./log_copy.ts";
-import type { PeerIdentity, PeerLink } from "./peer_link.ts";
+import { PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
 import type { PeerState } from "./peer_state.ts";
 import type { TopicFilter } from "./topic_filter.ts";
 
@@ -113,11 +114,9 @@ export abstract class PeerSession implements LeaseHolder {
   /** Looks at what is to be done about a log, and does it. */
   consider(copy: LogCopy): void {
     if (this.ended || this.copying(copy) || this.#asked.has(copy) || this.#timers.has(copy)) return;
-    const { bus, identity, leases, now, filter } = this.ports;
+    const { bus, identity, leases, filter } = this.ports;
     const { topic, origin } = copy;
     if (!filter.passes(topic)) return;
-    const waitMs = copy.retryAtMs - now();
-    if (waitMs > 0) return this.#later(copy, waitMs, () => this.consider(copy));
     const plan = copy.plan(bus.logHead(topic, origin), identity, bus.node);
     switch (plan.kind) {
       case "nothing":
@@ -148,6 +147,12 @@ export abstract class PeerSession implements LeaseHolder {
     this.#leave(copy);
   }
 
+  /** Another log was adopted in the place of one: what this peer has of it is heard and compared anew. */
+  restart(): void {
+    this.ports.state.forgetPosition();
+    this.#fail(new PeerError("unreachable", "a log was set aside: asks the peer anew"));
+  }
+
   /** Copies a log that was adopted. It is this session's already, so that no other peer's takes its place. */
   copyAdopted(copy: LogCopy): void {
     this.#timers.get(copy)?.();
@@ -171,6 +176,7 @@ export abstract class PeerSession implements LeaseHolder {
     const { bus, state, now } = this.ports;
     const { topic, origin } = copy;
     copy.lastAttemptAtMs = now();
+    if (topic === DELETE_TOPIC) this.#refuseForkedDeletions(copy, messages);
     const incarnation = copy.remoteIncarnation;
     const head = await bus.replicate({ topic, origin, incarnation, messages, adopt: copy.adopting });
     const last = messages.at(-1)?.headId ?? 0;
@@ -186,23 +192,35 @@ export abstract class PeerSession implements LeaseHolder {
     if (head < last) throw new BusError("internal", `Cannot copy "${topic}": the store lost messages`);
   }
 
+  /** What an origin deletes from a log that is forked at this peer are not the messages that were copied here. */
+  #refuseForkedDeletions({ origin }: LogCopy, messages: readonly ReplicatedMessage[]): void {
+    for (const { headId, payload, deleted } of messages) {
+      const topic = deleted ? undefined : readDeleteMarker(payload)?.topic;
+      if (topic === undefined || this.ports.state.log(topic, origin).fork === "none") continue;
+      throw new BusError(
+        "failed_precondition",
+        `Cannot copy "${DELETE_TOPIC}": message ${headId} deletes from "${topic}", which is forked at this peer`,
+      );
+    }
+  }
+
   /** What a failure with a log means: for this log, or for the session. */
   protected logFailed(copy: LogCopy, error: unknown): void {
     if (this.ended) return;
     if (error instanceof ConflictError) return this.#forked(copy, error.message);
     // The peer is gone, or this node can't store anything: no log would fare better.
     if (!(error instanceof BusError) || isOurs(error)) return this.#fail(error);
-    const { state, events, now, random } = this.ports;
+    const { state, events, random } = this.ports;
     copy.consecutiveFailures++;
     copy.lastError = error.message;
-    copy.retryAtMs = now() + backoffMs(copy.consecutiveFailures, random);
     copy.verified = false;
     if (copy.consecutiveFailures === 1) {
       events.logFailed(state.peer, copy.topic, copy.origin, error.message);
     }
     this.#leave(copy);
     void state.record();
-    this.consider(copy);
+    this.#timers.get(copy)?.();
+    this.#later(copy, backoffMs(copy.consecutiveFailures, random), () => this.consider(copy));
   }
 
   #forked(copy: LogCopy, reason: string): void {

@@ -98,6 +98,12 @@ export class PeerState {
     this.#schedule();
   }
 
+  /** The next session is told everything. */
+  forgetPosition(): void {
+    this.#position = undefined;
+    this.#positionRecorded = true;
+  }
+
   /** To be called after what is known of a log changed. */
   changed(copy: LogCopy): void {
     this.#unrecorded.add(copy);

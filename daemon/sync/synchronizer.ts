@@ -110,6 +110,7 @@ export class Synchronizer {
         `Cannot resolve: no ${what} of ${formatNode(request.origin)} is forked at ${request.peer}`,
       );
     }
+    if (request.decision === "adopt") await this.#requireAdoptable(worker, request, forked);
     const resolved: ResolvedFork[] = [];
     for (const copy of forked) {
       const { topic, origin } = copy;
@@ -119,6 +120,10 @@ export class Synchronizer {
       resolved.push({ topic, origin, archive });
     }
     await state.record();
+    // Others may have the log that was set aside, and said so long ago.
+    if (resolved.some(({ archive }) => archive !== "")) {
+      for (const other of this.#workers.values()) if (other !== worker) other.connection?.session.restart();
+    }
     return resolved;
   }
 
@@ -126,6 +131,35 @@ export class Synchronizer {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+  }
+
+  /**
+   * This node's own logs are taken back all at once, and only where it has published nothing else since: a marker of what
+   * it once deleted must not stand before the messages that it publishes now.
+   */
+  async #requireAdoptable(
+    worker: PeerWorker,
+    { peer, topic, origin }: ResolveRequest,
+    forked: readonly LogCopy[],
+  ): Promise<void> {
+    const { bus } = this.#options;
+    if (!isSameNode(origin, bus.node)) return;
+    if (topic !== "") {
+      throw new BusError(
+        "failed_precondition",
+        `Cannot adopt "${topic}": a node takes its own logs back all at once; leave the topic out`,
+      );
+    }
+    const session = worker.connection?.session;
+    for (const copy of forked) {
+      const { headId } = bus.logHead(copy.topic, origin);
+      if (session === undefined || headId === 0 || await session.agrees(copy, headId)) continue;
+      throw new BusError(
+        "failed_precondition",
+        `Cannot adopt the logs of this node from ${peer}: it has published other messages to "${copy.topic}" since; refuse ` +
+          "here, and adopt its new logs at the peers",
+      );
+    }
   }
 
   /** Takes the peer's log. Says under which name ours was set aside; "" where it is the beginning of the peer's. */

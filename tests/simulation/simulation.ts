@@ -35,6 +35,7 @@ const BREAKS = [
   "nobody listens",
   "the node is stopping",
   "the peer ended the session",
+  "a log was set aside",
 ];
 
 /** How a run ended. */
