@@ -176,8 +176,18 @@ export abstract class PeerSession implements LeaseHolder {
     const { bus, state, now } = this.ports;
     const { topic, origin } = copy;
     copy.lastAttemptAtMs = now();
-    if (topic === DELETE_TOPIC) this.#refuseForkedDeletions(copy, messages);
     const incarnation = copy.remoteIncarnation;
+    const { headId } = bus.logHead(topic, origin);
+    const isStored = (message: ReplicatedMessage) => message.headId <= headId;
+    const refusal = topic === DELETE_TOPIC
+      ? this.#refusalOf(copy, messages.filter((message) => !isStored(message)))
+      : undefined;
+    if (refusal !== undefined) {
+      // Where the markers that are stored differ already, that is what there is to say.
+      const stored = messages.filter(isStored);
+      await bus.replicate({ topic, origin, incarnation: "", messages: stored });
+      throw refusal;
+    }
     const head = await bus.replicate({ topic, origin, incarnation, messages, adopt: copy.adopting });
     const last = messages.at(-1)?.headId ?? 0;
     copy.verified = true;
@@ -193,15 +203,16 @@ export abstract class PeerSession implements LeaseHolder {
   }
 
   /** What an origin deletes from a log that is forked at this peer are not the messages that were copied here. */
-  #refuseForkedDeletions({ origin }: LogCopy, messages: readonly ReplicatedMessage[]): void {
+  #refusalOf({ origin }: LogCopy, messages: readonly ReplicatedMessage[]): BusError | undefined {
     for (const { headId, payload, deleted } of messages) {
       const topic = deleted ? undefined : readDeleteMarker(payload)?.topic;
       if (topic === undefined || this.ports.state.log(topic, origin).fork === "none") continue;
-      throw new BusError(
+      return new BusError(
         "failed_precondition",
         `Cannot copy "${DELETE_TOPIC}": message ${headId} deletes from "${topic}", which is forked at this peer`,
       );
     }
+    return undefined;
   }
 
   /** What a failure with a log means: for this log, or for the session. */
