@@ -37,6 +37,7 @@ export class PeerWorker {
   #link: PeerLink | undefined;
   #closed = false;
   #wake: () => void = () => {};
+  #cancelSteady: () => void = () => {};
 
   /** Begins at once. */
   constructor(options: PeerOptions, ports: WorkerPorts, poll: PollOptions) {
@@ -64,8 +65,7 @@ export class PeerWorker {
   async #run(): Promise<void> {
     const { state, events, random, now } = this.ports;
     while (!this.#closed) {
-      const begin = now();
-      state.lastAttemptAtMs = begin;
+      state.lastAttemptAtMs = now();
       let failure: unknown;
       try {
         this.#link = await this.options.dial();
@@ -73,12 +73,12 @@ export class PeerWorker {
       } catch (error) {
         failure = error;
       }
+      this.#cancelSteady();
       this.#session = undefined;
       state.mode = "none";
       await this.#link?.close();
       this.#link = undefined;
       if (this.#closed) return;
-      if (now() - begin >= STEADY_MS) state.consecutiveFailures = 0;
       state.consecutiveFailures++;
       state.lastError = reasonOf(failure);
       const unreachable = failure instanceof PeerError && failure.code === "unreachable";
@@ -119,10 +119,12 @@ export class PeerWorker {
   }
 
   #connected(identity: PeerIdentity, mode: "stream" | "poll"): void {
-    const { state, events, now } = this.ports;
+    const { state, events, now, timer } = this.ports;
     state.mode = mode;
     state.lastSuccessAtMs = now();
     state.lastError = "";
+    this.#cancelSteady();
+    this.#cancelSteady = timer(STEADY_MS, () => state.consecutiveFailures = 0);
     events.connected(state.peer, identity, mode);
   }
 
