@@ -103,6 +103,31 @@ Deno.test("an origin that went back to an older backup is forked at both, and ca
   assert.deepEqual(await b.texts("t", a), ["1", "2", "3", "4", "5"]);
 });
 
+Deno.test("a fork that was seen in an earlier session can be adopted", async () => {
+  const origin = await TestNode.start("a");
+  await using b = await TestNode.start("b");
+  for (const text of ["1", "2", "3"]) await origin.publish("t", text);
+  await b.follow(origin);
+  await eventually(async () => (await b.texts("t", origin)).length === 3, "b has the old log");
+  await b.sync.remove("a");
+  await origin[Symbol.asyncDispose]();
+  await using wiped = await TestNode.start("a");
+  await wiped.publish("t", "new");
+  await b.follow(wiped);
+  await eventually(() => isForked(b, "t", wiped), "the fork is seen");
+  // The position is told a second after what changed.
+  await eventually(
+    async () =>
+      (await b.bus.peerCursor("a"))?.incarnation === wiped.bus.incarnation || (await b.sync.record(), false),
+    "and where it stands",
+  );
+  await b.sync.remove("a");
+  await b.follow(wiped);
+  await eventually(() => b.sync.peers()[0]?.mode === "stream", "another session");
+  await b.sync.resolve({ peer: "a", origin: wiped.bus.node, topic: "t", decision: "adopt" });
+  await eventually(async () => (await b.texts("t", wiped)).join() === "new", "the new log is copied");
+});
+
 Deno.test("a log that was adopted is not filled with the old one again by a peer that still has it", async () => {
   const origin = await TestNode.start("a");
   await using b = await TestNode.start("b");

@@ -116,8 +116,9 @@ export class StreamSession extends PeerSession {
   #hello(): void {
     const { bus, state } = this.ports;
     const { node, incarnation } = bus;
-    const behind = [...state.logs()].filter((copy) =>
-      copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId
+    // What is forked must be known to the session when somebody decides to adopt it.
+    const wanted = [...state.logs()].filter((copy) =>
+      copy.fork !== "none" || copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId
     );
     this.#send({
       case: "hello",
@@ -126,7 +127,7 @@ export class StreamSession extends PeerSession {
         incarnation,
         include: [...this.#include],
         exclude: [...this.#exclude],
-        logs: behind.map(({ topic, origin }) => create(LogNameSchema, { topic, origin })),
+        logs: wanted.map(({ topic, origin }) => create(LogNameSchema, { topic, origin })),
         ...state.position !== undefined && {
           after: create(SyncPositionSchema, {
             ...state.position,
