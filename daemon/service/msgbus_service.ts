@@ -40,7 +40,7 @@ import type { Message } from "../bus/message.ts";
 import type { FifoMessage } from "../store/store.ts";
 import { EnvelopeEncoder } from "./envelope.ts";
 import { nodeNameOf } from "./node_id.ts";
-import { type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
+import { PEER_ITSELF, type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
 import { readPublishRequest } from "./publish_request.ts";
 import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
@@ -173,7 +173,9 @@ export function serveMsgbus(
         access.requireGrant("admin", "list peer sync states");
         await peers?.record();
         return create(ListPeerSyncStatesResponseSchema, {
-          states: (await access.peerSyncStates()).map(wireSyncState),
+          states: (await access.peerSyncStates()).filter(({ topic }) => topic !== PEER_ITSELF).map(
+            wireSyncState,
+          ),
           peers: peers?.peers().map(wirePeerState) ?? [],
         });
       },

@@ -29,6 +29,10 @@ export interface PeerPosition {
   readonly messageId: string;
 }
 
+/** The topic under which the peer as a whole is recorded: no topic is empty. */
+export const PEER_ITSELF = "";
+const NOBODY: NodeName = { tenantId: "", blName: "", deviceId: "" };
+
 /** What recording needs. */
 export type StateBus = Pick<Bus, "logHead" | "recordPeerSync">;
 
@@ -49,6 +53,7 @@ export class PeerState {
   readonly #unrecorded = new Set<LogCopy>();
   #position: PeerPosition | undefined;
   #positionRecorded = true;
+  #peerRecorded = true;
   #cancelTimer: (() => void) | undefined;
   #recording: Promise<void> = Promise.resolve();
   #closed = false;
@@ -67,7 +72,10 @@ export class PeerState {
     this.#bus = bus;
     this.#timer = timer;
     this.#position = position;
-    for (const state of states) this.#logs.set(state.topic, state.origin, LogCopy.restore(state));
+    for (const state of states) {
+      if (state.topic === PEER_ITSELF) this.#restore(state);
+      else this.#logs.set(state.topic, state.origin, LogCopy.restore(state));
+    }
   }
 
   get position(): PeerPosition | undefined {
@@ -102,6 +110,12 @@ export class PeerState {
   forgetPosition(): void {
     this.#position = undefined;
     this.#positionRecorded = true;
+  }
+
+  /** To be called after the peer was reached, or failed for another reason than before. */
+  peerChanged(): void {
+    this.#peerRecorded = false;
+    this.#schedule();
   }
 
   /** To be called after what is known of a log changed. */
@@ -147,6 +161,37 @@ export class PeerState {
     this.#cancelTimer?.();
   }
 
+  /** The peer as a whole, in the form of a log's state. */
+  #itself(): PeerSyncState {
+    const { peer, identity, lastAttemptAtMs, lastSuccessAtMs, consecutiveFailures, lastError } = this;
+    return {
+      peer,
+      topic: PEER_ITSELF,
+      origin: identity?.node ?? NOBODY,
+      localHead: 0,
+      remoteHead: 0,
+      lastSyncedHead: 0,
+      lastAttemptAtMs,
+      lastSuccessAtMs,
+      consecutiveFailures,
+      lastError,
+      localIncarnation: "",
+      remoteIncarnation: identity?.incarnation ?? "",
+      fork: "none",
+    };
+  }
+
+  #restore(state: PeerSyncState): void {
+    // There is one for each node that the peer ever was: the last counts.
+    if (state.lastAttemptAtMs < this.lastAttemptAtMs) return;
+    this.lastAttemptAtMs = state.lastAttemptAtMs;
+    this.lastSuccessAtMs = state.lastSuccessAtMs;
+    this.consecutiveFailures = state.consecutiveFailures;
+    this.lastError = state.lastError;
+    if (state.origin.deviceId === "") return;
+    this.identity = { node: state.origin, incarnation: state.remoteIncarnation };
+  }
+
   #schedule(): void {
     if (this.#closed) return;
     this.#cancelTimer ??= this.#timer(RECORD_INTERVAL_MS, () => {
@@ -158,16 +203,19 @@ export class PeerState {
   async #record(): Promise<void> {
     const copies = [...this.#unrecorded];
     const position = this.#positionRecorded ? undefined : this.#position;
-    if (copies.length === 0 && position === undefined) return;
+    if (copies.length === 0 && position === undefined && this.#peerRecorded) return;
     this.#unrecorded.clear();
+    this.#peerRecorded = true;
     this.#positionRecorded = true;
     const states = copies.map((copy) => copy.state(this.peer, this.#bus.logHead(copy.topic, copy.origin)));
     try {
+      states.push(this.#itself());
       await this.#bus.recordPeerSync(states, position && { peer: this.#cursorKey, ...position });
     } catch {
       // A store that can't write says so by itself; here nothing is lost but the time to hear it all again.
       for (const copy of copies) this.#unrecorded.add(copy);
       if (position !== undefined) this.#positionRecorded = false;
+      this.#peerRecorded = false;
       this.#schedule();
     }
   }

@@ -80,7 +80,9 @@ export class PeerWorker {
       this.#link = undefined;
       if (this.#closed) return;
       state.consecutiveFailures++;
-      state.lastError = reasonOf(failure);
+      const reason = reasonOf(failure);
+      if (reason !== state.lastError) state.peerChanged();
+      state.lastError = reason;
       const unreachable = failure instanceof PeerError && failure.code === "unreachable";
       // Who can't be reached is probed, so that a link that comes up again is used at once; everybody else is spared.
       const waitMs = unreachable
@@ -123,6 +125,7 @@ export class PeerWorker {
     state.mode = mode;
     state.lastSuccessAtMs = now();
     state.lastError = "";
+    state.peerChanged();
     this.#cancelSteady();
     this.#cancelSteady = timer(STEADY_MS, () => state.consecutiveFailures = 0);
     events.connected(state.peer, identity, mode);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeHeaders, encodeHeaders } from "../bus/headers.ts";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { PeerLink } from "./peer_link.ts";
+import { PeerError, type PeerLink } from "./peer_link.ts";
 import { SharedSecret } from "./shared_secret.ts";
 import { decodeResponse } from "./sync_codec.ts";
 import { eventually, nodeName, TestNode } from "./test_node.ts";
@@ -193,4 +193,25 @@ Deno.test("queue messages for another node arrive there once and in order, by wa
   );
   await enqueue(a, "3");
   await eventually(() => c.bus.peekFifo("q").then(() => true, () => false), "and the next one comes");
+});
+
+Deno.test("what is known of a peer as a whole outlives the daemon", async () => {
+  const store = new MemoryStore();
+  await using a = await TestNode.start("a");
+  {
+    const b = await TestNode.start("b", { store });
+    await b.follow(a);
+    await eventually(() => b.sync.peers()[0]?.mode === "stream", "b follows a");
+    await b.sync.close();
+    await b.bus.close();
+  }
+  await using again = await TestNode.start("b", { store });
+  const dial = () => Promise.reject(new PeerError("refused", "not now"));
+  await again.follow(a, { dial });
+  await eventually(() => again.events.length > 0, "it fails");
+  const [peer] = again.sync.peers();
+  assert.equal(peer?.identity?.node.deviceId, "a");
+  assert.equal(peer?.identity?.incarnation, a.bus.incarnation);
+  assert.ok((peer?.lastSuccessAtMs ?? 0) > 0);
+  assert.deepEqual([peer?.mode, peer?.lastError], ["none", "not now"]);
 });
