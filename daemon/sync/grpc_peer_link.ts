@@ -20,7 +20,12 @@ import { FetchRequestSchema, FetchResponseSchema, MsgbusService, SyncService } f
 import { encodeHeaders } from "../bus/headers.ts";
 import type { NodeName, ReplicatedMessage } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
-import { KEEP_ALIVE_INTERVAL_MS, KEEP_ALIVE_TIMEOUT_MS, QUESTION_TIMEOUT_MS } from "./limits.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  KEEP_ALIVE_INTERVAL_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  QUESTION_TIMEOUT_MS,
+} from "./limits.ts";
 import {
   PeerError,
   type PeerIdentity,
@@ -55,6 +60,7 @@ export class GrpcPeerLink implements PeerLink {
         maxReceiveMessageBytes: MAX_RECEIVE_BYTES,
         keepAliveIntervalMs: KEEP_ALIVE_INTERVAL_MS,
         keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+        closeTimeoutMs: CLOSE_TIMEOUT_MS,
       },
       ...token !== undefined && { metadata: new Metadata({ authorization: `Bearer ${token}` }) },
     });

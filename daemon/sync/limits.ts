@@ -22,6 +22,12 @@ export const MAX_VERIFICATIONS = 16;
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** Milliseconds between two attempts to reach a peer that can't be reached; a random part of it is left out. */
 export const PROBE_INTERVAL_MS = 900;
+/** Milliseconds for the last words to a peer: over a link that was cut they never arrive, and a new connection waits for them. */
+export const CLOSE_TIMEOUT_MS = 50;
+/** A connection that held this many milliseconds is made anew at once when it is lost; others wait, lest a peer be stormed. */
+export const HELD_MS = 1_000;
+/** What "at once" means at most: many peers may have lost their connections at the same time. */
+export const AT_ONCE_MS = 100;
 /** Milliseconds before the first repetition after any other failure; each further one takes twice as long. */
 export const FIRST_BACKOFF_MS = 500;
 /** Milliseconds that such a wait never exceeds. */
@@ -30,7 +36,13 @@ export const MAX_BACKOFF_MS = 30_000;
 export const STEADY_MS = 10_000;
 /** Logs that are copied at once by polling. */
 export const POLLED_LOGS_AT_ONCE = 4;
+/**
+ * Milliseconds of silence, after something came by a session, before the peer is asked whether it is there; and the least
+ * that its answer is waited for. The system repeats what a cut link has lost after longer and longer times, which a new
+ * connection does not wait for.
+ */
+export const QUIET_MS = 1_000;
 /** Milliseconds without a byte from a peer before it is asked whether it is there: a link that was cut says nothing. */
-export const KEEP_ALIVE_INTERVAL_MS = 3_000;
+export const KEEP_ALIVE_INTERVAL_MS = 2_000;
 /** Milliseconds that the answer may take before the peer counts as gone. */
-export const KEEP_ALIVE_TIMEOUT_MS = 2_000;
+export const KEEP_ALIVE_TIMEOUT_MS = 1_500;

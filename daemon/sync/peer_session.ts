@@ -38,6 +38,8 @@ export interface SessionPorts {
   readonly bus: SyncBus;
   readonly link: PeerLink;
   readonly identity: PeerIdentity;
+  /** Milliseconds that the peer took to say who it is, connecting included. */
+  readonly answerMs: number;
   readonly state: PeerState;
   readonly leases: Leases;
   readonly filter: TopicFilter;
@@ -145,6 +147,11 @@ export abstract class PeerSession implements LeaseHolder {
   protected begunAnew(copy: LogCopy): void {
     copy.beginSession();
     this.#leave(copy);
+  }
+
+  /** The session can't go on. */
+  protected fail(error: PeerError): void {
+    this.#fail(error);
   }
 
   /** Another log was adopted in the place of one: what this peer has of it is heard and compared anew. */

@@ -2,7 +2,7 @@ import { formatNode, isSameNode } from "../bus/names.ts";
 import { BusError } from "../bus/error.ts";
 import type { NodeName } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
-import { PROBE_INTERVAL_MS, STEADY_MS } from "./limits.ts";
+import { AT_ONCE_MS, HELD_MS, PROBE_INTERVAL_MS, STEADY_MS } from "./limits.ts";
 import { type Dial, PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
 import type { PeerSession, SessionPorts } from "./peer_session.ts";
 import { type PollOptions, PollSession } from "./poll_session.ts";
@@ -25,7 +25,7 @@ export interface PeerOptions {
 }
 
 /** What a worker needs beside what its sessions do. */
-export type WorkerPorts = Omit<SessionPorts, "link" | "identity">;
+export type WorkerPorts = Omit<SessionPorts, "link" | "identity" | "answerMs">;
 
 /** Keeps following one peer: dials, follows, and after a failure waits and dials again. */
 export class PeerWorker {
@@ -36,6 +36,9 @@ export class PeerWorker {
   #session: PeerSession | undefined;
   #link: PeerLink | undefined;
   #closed = false;
+  /** Whether the connection that ended last had held for a while: then a new one may come at once. */
+  #held = false;
+  #cancelHeld: () => void = () => {};
   #wake: () => void = () => {};
   #cancelSteady: () => void = () => {};
 
@@ -67,6 +70,7 @@ export class PeerWorker {
     while (!this.#closed) {
       state.lastAttemptAtMs = now();
       let failure: unknown;
+      this.#held = false;
       try {
         this.#link = await this.options.dial();
         if (!this.#closed) await this.#follow(this.#link);
@@ -74,6 +78,7 @@ export class PeerWorker {
         failure = error;
       }
       this.#cancelSteady();
+      this.#cancelHeld();
       this.#session = undefined;
       state.mode = "none";
       await this.#link?.close();
@@ -86,7 +91,7 @@ export class PeerWorker {
       const unreachable = failure instanceof PeerError && failure.code === "unreachable";
       // Who can't be reached is probed, so that a link that comes up again is used at once; everybody else is spared.
       const waitMs = unreachable
-        ? PROBE_INTERVAL_MS * (0.5 + random() / 2)
+        ? (this.#held ? AT_ONCE_MS * random() : PROBE_INTERVAL_MS * (0.5 + random() / 2))
         : backoffMs(state.consecutiveFailures, random);
       events.failed(state.peer, state.lastError, waitMs);
       await this.#wait(waitMs);
@@ -95,11 +100,13 @@ export class PeerWorker {
 
   async #follow(link: PeerLink): Promise<void> {
     const { state } = this.ports;
+    const begin = this.ports.now();
     const identity = await link.identify();
+    const answerMs = Math.max(0, this.ports.now() - begin);
     this.#check(identity);
     await this.options.secret?.demand(link, identity);
     state.identity = identity;
-    const ports: SessionPorts = { ...this.ports, link, identity };
+    const ports: SessionPorts = { ...this.ports, link, identity, answerMs };
     try {
       const { include, exclude } = this.options;
       await this.#hold(new StreamSession(ports, include, exclude, () => this.#connected(identity, "stream")));
@@ -126,6 +133,8 @@ export class PeerWorker {
     state.lastSuccessAtMs = now();
     state.lastError = "";
     state.peerChanged();
+    this.#cancelHeld();
+    this.#cancelHeld = timer(HELD_MS, () => this.#held = true);
     this.#cancelSteady();
     this.#cancelSteady = timer(STEADY_MS, () => state.consecutiveFailures = 0);
     events.connected(state.peer, identity, mode);

@@ -11,7 +11,7 @@ import {
 } from "@msgbus/proto";
 import { LogMap, type NodeName } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
-import { MAX_FOLLOWED_LOGS, MAX_PENDING_BYTES } from "./limits.ts";
+import { MAX_FOLLOWED_LOGS, MAX_PENDING_BYTES, QUIET_MS } from "./limits.ts";
 import type { LogCopy } from "./log_copy.ts";
 import { PeerError, type SyncStream } from "./peer_link.ts";
 import type { PeerPosition } from "./peer_state.ts";
@@ -47,6 +47,9 @@ export class StreamSession extends PeerSession {
   readonly #welcomed: () => void;
   #pendingBytes = 0;
   #drained: (() => void) | undefined;
+  #cancelQuiet: () => void = () => {};
+  /** Milliseconds that the peer took to answer the last question; the first one included connecting. */
+  #answerMs: number;
 
   /** `welcomed` is called when the peer answers. */
   constructor(
@@ -59,6 +62,7 @@ export class StreamSession extends PeerSession {
     this.#include = include;
     this.#exclude = exclude;
     this.#welcomed = welcomed;
+    this.#answerMs = ports.answerMs;
     this.#stream = ports.link.sync();
   }
 
@@ -73,6 +77,7 @@ export class StreamSession extends PeerSession {
     const logs = [...this.#following.keys(), ...this.#waiting.keys()];
     this.#following.clear();
     this.#waiting.clear();
+    this.#cancelQuiet();
     this.#stream.cancel();
     super.end();
     for (const { topic, origin } of logs) leases.release(topic, origin, this);
@@ -142,6 +147,7 @@ export class StreamSession extends PeerSession {
     let welcomed = false;
     for (;;) {
       const batch = await this.#stream.nextBatch();
+      this.#watchQuiet();
       if (batch === null) throw new PeerError("unreachable", "the peer ended the session");
       for (const bytes of batch) {
         const { news, batch } = decodeResponse(bytes);
@@ -160,6 +166,23 @@ export class StreamSession extends PeerSession {
       }
       if (this.ended) return;
     }
+  }
+
+  /** Something came: when nothing more does, the peer is asked whether it is there, once. */
+  #watchQuiet(): void {
+    this.#cancelQuiet();
+    this.#cancelQuiet = this.ports.timer(QUIET_MS, () => {
+      const { link, timer, now } = this.ports;
+      const asked = now();
+      const cancel = timer(Math.max(QUIET_MS, 2 * this.#answerMs), () => {
+        this.fail(new PeerError("unreachable", "the peer says nothing any more"));
+      });
+      this.#cancelQuiet = cancel;
+      link.identify().then(() => {
+        cancel();
+        this.#answerMs = Math.max(0, now() - asked);
+      }, (error) => this.fail(error));
+    });
   }
 
   #hear({ logs, heads, told }: SyncResponse): void {

@@ -36,6 +36,7 @@ const BREAKS = [
   "the node is stopping",
   "the peer ended the session",
   "a log was set aside",
+  "the peer says nothing any more",
 ];
 
 /** How a run ended. */
