@@ -56,16 +56,32 @@ export async function answerSync(
   signal: AbortSignal,
   timer: Timer,
 ): Promise<void> {
+  let abort = () => {};
+  const aborted = new Promise<void>((resolve) => abort = () => resolve());
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    if (!signal.aborted) await answerUntil(aborted, bus, requests, output, timer);
+  } finally {
+    // The signals behind this one outlive the session, and would keep it in memory.
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+async function answerUntil(
+  aborted: Promise<void>,
+  bus: SyncSource,
+  requests: AsyncIterable<Uint8Array>,
+  output: SyncOutput,
+  timer: Timer,
+): Promise<void> {
   const iterator = requests[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done === true) return;
+  const first = await Promise.race([iterator.next(), aborted]);
+  if (first === undefined || first.done === true) return;
   const hello = decodeRequest(first.value).request;
   if (hello.case !== "hello") throw wrong("the first request is no hello");
   const answerer = new SyncAnswerer(bus, output, timer, hello.value);
-  signal.addEventListener("abort", () => answerer.end(), { once: true });
-  if (signal.aborted) return;
   try {
-    await Promise.race([answerer.run(), answerer.take(iterator)]);
+    await Promise.race([answerer.run(), answerer.take(iterator), aborted]);
   } finally {
     answerer.end();
   }

@@ -65,3 +65,45 @@ Deno.test("answerSync begins with the welcome, also when a log changes while the
   assert.deepEqual(second?.heads.map(({ headId }) => headId), [2n]);
   await bus.close();
 });
+
+const noOutput: SyncOutput = {
+  send: () => true,
+  ready: () => Promise.resolve(),
+  inTurn: (make) => make(),
+};
+const noTimer = () => () => {};
+
+Deno.test("answerSync ends by its signal also when the caller says nothing", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  const silent: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+  };
+  const ending = new AbortController();
+  const session = answerSync(bus, silent, noOutput, ending.signal, noTimer);
+  ending.abort();
+  await session;
+  await bus.close();
+});
+
+Deno.test("answerSync leaves nothing at its signal, which outlives the session", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (type: string, listener: EventListener) => {
+    listeners.add(listener);
+    add(type, listener);
+  };
+  signal.removeEventListener = (type: string, listener: EventListener) => {
+    listeners.delete(listener);
+    remove(type, listener);
+  };
+  async function* requests() {
+    const value = create(SyncHelloSchema, { node: bus.node, incarnation: "other" });
+    yield toBinary(SyncRequestSchema, create(SyncRequestSchema, { request: { case: "hello", value } }));
+  }
+  await answerSync(bus, requests(), noOutput, signal, noTimer);
+  assert.equal(listeners.size, 0);
+  await bus.close();
+});
