@@ -9,6 +9,7 @@ import { Discovery, type FoundPeer } from "./discovery/discovery.ts";
 import { openMulticast } from "./discovery/multicast.ts";
 import type { Logger } from "./log.ts";
 import { dialPeer } from "./peers.ts";
+import type { GrpcPeerLink } from "./sync/grpc_peer_link.ts";
 import { SharedSecret } from "./sync/shared_secret.ts";
 import type { Synchronizer } from "./sync/synchronizer.ts";
 
@@ -97,7 +98,7 @@ export class DiscoveredPeers {
   #found({ node, endpoint }: FoundPeer): void {
     const { config, discovery, secret, synchronizer, log } = this.#options;
     this.#gone.delete(endpoint);
-    const secure = endpoint.startsWith("https:");
+    const secure = isSecure(endpoint);
     // Without a secret it is the certificate that decides, and plain text has none.
     if (secret === undefined && !secure) return;
     const configured = config.peers.some((peer) =>
@@ -106,7 +107,7 @@ export class DiscoveredPeers {
     if (configured) return;
     log.info("discovery: found {node} at {endpoint}", { node: formatNode(node), endpoint });
     const { include, exclude } = discovery;
-    const dial = () => dialPeer({ endpoint, secure }, config);
+    const dial = () => dialFound(endpoint, config);
     void synchronizer.add({ peer: endpoint, dial, identity: node, include, exclude, secret }).catch((error) =>
       log.error("discovery: {endpoint} can't be followed: {error}", { endpoint, error: String(error) })
     );
@@ -120,6 +121,22 @@ export class DiscoveredPeers {
       this.failed(endpoint);
     }
   }
+}
+
+/**
+ * The way to a daemon that was found. Anybody may announce anything: only who has shown a certificate is shown the token.
+ * Rejects with PeerError.
+ */
+export async function dialFound(
+  endpoint: string,
+  config: Pick<Config, "peerTls" | "peerTokenPath">,
+): Promise<GrpcPeerLink> {
+  const secure = isSecure(endpoint);
+  return await dialPeer({ endpoint, secure }, secure ? config : { ...config, peerTokenPath: undefined });
+}
+
+function isSecure(endpoint: string): boolean {
+  return endpoint.startsWith("https:");
 }
 
 /** What to say of this daemon: of its first address that others reach, with TLS before without. */

@@ -61,7 +61,7 @@ function checkPatterns(include: readonly string[], exclude: readonly string[]): 
 /** The way to a peer. Reads certificates and token anew, so that what was renewed is used. Rejects with PeerError. */
 export async function dialPeer(
   peer: Pick<Peer, "endpoint" | "secure">,
-  { peerTls, peerTokenPath }: Config,
+  { peerTls, peerTokenPath }: Pick<Config, "peerTls" | "peerTokenPath">,
 ): Promise<GrpcPeerLink> {
   try {
     const tls = peer.secure && peerTls !== undefined ? await readPeerTls(peerTls) : undefined;
