@@ -46,3 +46,5 @@ export const QUIET_MS = 1_000;
 export const KEEP_ALIVE_INTERVAL_MS = 2_000;
 /** Milliseconds that the answer may take before the peer counts as gone. */
 export const KEEP_ALIVE_TIMEOUT_MS = 1_500;
+/** Bytes that the names of logs in a hello may have: with more, the peer is asked to tell of everything. It takes 4 MiB. */
+export const MAX_HELLO_NAME_BYTES = 2 << 20;

@@ -11,7 +11,7 @@ import {
 } from "@msgbus/proto";
 import { LogMap, type NodeName } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
-import { MAX_FOLLOWED_LOGS, MAX_PENDING_BYTES, QUIET_MS } from "./limits.ts";
+import { MAX_FOLLOWED_LOGS, MAX_HELLO_NAME_BYTES, MAX_PENDING_BYTES, QUIET_MS } from "./limits.ts";
 import type { LogCopy } from "./log_copy.ts";
 import { PeerError, type SyncStream } from "./peer_link.ts";
 import type { PeerPosition } from "./peer_state.ts";
@@ -125,6 +125,8 @@ export class StreamSession extends PeerSession {
     const wanted = [...state.logs()].filter((copy) =>
       copy.fork !== "none" || copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId
     );
+    const nameBytes = wanted.reduce((sum, { topic, origin }) => sum + mostBytes(topic, origin), 0);
+    const after = nameBytes > MAX_HELLO_NAME_BYTES ? undefined : state.position;
     this.#send({
       case: "hello",
       value: create(SyncHelloSchema, {
@@ -132,12 +134,10 @@ export class StreamSession extends PeerSession {
         incarnation,
         include: [...this.#include],
         exclude: [...this.#exclude],
-        logs: wanted.map(({ topic, origin }) => create(LogNameSchema, { topic, origin })),
-        ...state.position !== undefined && {
-          after: create(SyncPositionSchema, {
-            ...state.position,
-            sequence: BigInt(state.position.sequence),
-          }),
+        // Who is told of everything need not ask for single logs.
+        ...after !== undefined && {
+          after: create(SyncPositionSchema, { ...after, sequence: BigInt(after.sequence) }),
+          logs: wanted.map(({ topic, origin }) => create(LogNameSchema, { topic, origin })),
         },
       }),
     });
@@ -293,4 +293,9 @@ export class StreamSession extends PeerSession {
   #send(request: SyncRequest["request"]): void {
     if (!this.ended) this.#stream.send(toBinary(SyncRequestSchema, create(SyncRequestSchema, { request })));
   }
+}
+
+/** What a log's name takes in a hello at most: UTF-8 needs at most 3 bytes per UTF-16 unit, and each field a few more. */
+function mostBytes(topic: string, { tenantId, blName, deviceId }: NodeName): number {
+  return 3 * (topic.length + tenantId.length + blName.length + deviceId.length) + 24;
 }
