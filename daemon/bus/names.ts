@@ -33,6 +33,16 @@ export function checkName(value: string, field: string): void {
   }
 }
 
+/** Whether {@link checkName} would let it pass. */
+export function isName(value: string): boolean {
+  try {
+    checkName(value, "name");
+    return true;
+  } catch {
+    return false; // why is of no interest here
+  }
+}
+
 /** Throws invalid_argument unless each part is a valid name. */
 export function checkNode(node: NodeName, field: string): void {
   checkName(node.tenantId, `${field}.tenant_id`);

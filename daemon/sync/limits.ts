@@ -48,3 +48,9 @@ export const KEEP_ALIVE_INTERVAL_MS = 2_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 1_500;
 /** Bytes that the names of logs in a hello may have: with more, the peer is asked to tell of everything. It takes 4 MiB. */
 export const MAX_HELLO_NAME_BYTES = 2 << 20;
+/** Logs that a peer may have: each costs memory and a row for as long as the peer is known. One with more is refused. */
+export const MAX_LOGS_OF_PEER = 500_000;
+/** Messages that a received batch may have, where BATCH_MESSAGES are what we send. */
+export const MAX_RECEIVED_MESSAGES = 10_000;
+/** Logs and heads that one response may tell of, where LOGS_PER_RESPONSE are what we send. */
+export const MAX_RECEIVED_LOGS = 10_000;

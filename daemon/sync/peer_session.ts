@@ -1,12 +1,12 @@
 import type { Bus } from "../bus/bus.ts";
 import { BusError, ConflictError } from "../bus/error.ts";
 import { readDeleteMarker } from "../bus/delete_marker.ts";
-import { DELETE_TOPIC, isSameNode } from "../bus/names.ts";
+import { DELETE_TOPIC, isName, isSameNode } from "../bus/names.ts";
 import type { Timer } from "../bus/timer.ts";
 import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
 import type { LeaseHolder, Leases } from "./leases.ts";
-import { MAX_TAKE_OVER_MS, MAX_VERIFICATIONS, TAKE_OVER_MS } from "./limits.ts";
+import { MAX_LOGS_OF_PEER, MAX_TAKE_OVER_MS, MAX_VERIFICATIONS, TAKE_OVER_MS } from "./limits.ts";
 import { type LogCopy, wentBack } from "./log_copy.ts";
 import { PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
 import type { PeerState } from "./peer_state.ts";
@@ -62,6 +62,7 @@ export abstract class PeerSession implements LeaseHolder {
   /** Logs that are to be compared, until they were found equal or forked. */
   readonly #doubted = new Set<LogCopy>();
   readonly #timers = new Map<LogCopy, () => void>();
+  #misnamed = false;
   #asking = 0;
   #fail: (error: unknown) => void = () => {};
   /** Rejects when the session can't go on. */
@@ -176,6 +177,37 @@ export abstract class PeerSession implements LeaseHolder {
       if (error instanceof ConflictError) return false;
       throw error;
     }
+  }
+
+  /** Whether a log that the peer tells of has a name that logs may have. One that has not is left out. */
+  protected isNamed(topic: string, origin: NodeName): boolean {
+    const parts = [topic, origin.tenantId, origin.blName, origin.deviceId];
+    if (parts.every(isName)) return true;
+    const { state, events, identity } = this.ports;
+    if (!this.#misnamed) {
+      events.logFailed(state.peer, topic.slice(0, 64), identity.node, "its name is none that a log may have");
+    }
+    this.#misnamed = true;
+    return false;
+  }
+
+  /** How many logs of the peer are known. */
+  protected knownLogs(): number {
+    let count = 0;
+    for (const _ of this.ports.state.logs()) count++;
+    return count;
+  }
+
+  /** Throws PeerError when the peer tells of too many logs, `known` of which may have been others. */
+  protected checkCount(told: number, known: number): void {
+    // Whether those that it tells of were known is not looked at: the bound holds up to a factor of two.
+    if (Math.max(known - MAX_LOGS_OF_PEER, 0) + told <= MAX_LOGS_OF_PEER) return;
+    throw new PeerError("refused", `the peer tells of more than ${MAX_LOGS_OF_PEER} logs`);
+  }
+
+  /** Ends the session: it can't go on. */
+  protected giveUp(error: PeerError): void {
+    this.#fail(error);
   }
 
   /** Stores messages. Rejects as `Bus.replicate`. */

@@ -1,4 +1,5 @@
-import { formatNode, isSameNode } from "../bus/names.ts";
+import { NAME_BYTES } from "../bus/limits.ts";
+import { formatNode, isName, isSameNode } from "../bus/names.ts";
 import { BusError } from "../bus/error.ts";
 import type { NodeName } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
@@ -140,8 +141,12 @@ export class PeerWorker {
     events.connected(state.peer, identity, mode);
   }
 
-  #check({ node }: PeerIdentity): void {
+  #check({ node, incarnation }: PeerIdentity): void {
     const { identity } = this.options;
+    const names = [node.tenantId, node.blName, node.deviceId];
+    if (!names.every(isName) || incarnation.length > NAME_BYTES) {
+      throw new PeerError("refused", "the peer says that it has a name that no node may have");
+    }
     if (isSameNode(node, this.ports.bus.node)) {
       throw new PeerError(
         "refused",

@@ -65,8 +65,10 @@ export class PollSession extends PeerSession {
     const { bus, link, state, filter, now } = this.ports;
     while (!this.ended) {
       state.lastAttemptAtMs = now();
-      for (const head of await link.heads()) {
-        if (!filter.passes(head.topic)) continue;
+      const heads = await link.heads();
+      this.checkCount(heads.length, this.knownLogs());
+      for (const head of heads) {
+        if (!filter.passes(head.topic) || !this.isNamed(head.topic, head.origin)) continue;
         const copy = state.heard(head);
         // The peer may have set its log aside between two rounds: what comes next must fit what we have.
         if (!this.copying(copy) && head.headId > bus.logHead(head.topic, head.origin).headId) {

@@ -8,10 +8,19 @@ import {
   SyncRequestSchema,
   type SyncResponse,
   SyncUnfollowSchema,
+  type SyncWelcome,
 } from "@msgbus/proto";
+import { NAME_BYTES } from "../bus/limits.ts";
+import { formatNode, isSameNode } from "../bus/names.ts";
 import { LogMap, type NodeName } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
-import { MAX_FOLLOWED_LOGS, MAX_HELLO_NAME_BYTES, MAX_PENDING_BYTES, QUIET_MS } from "./limits.ts";
+import {
+  MAX_FOLLOWED_LOGS,
+  MAX_HELLO_NAME_BYTES,
+  MAX_PENDING_BYTES,
+  QUESTION_TIMEOUT_MS,
+  QUIET_MS,
+} from "./limits.ts";
 import type { LogCopy } from "./log_copy.ts";
 import { PeerError, type SyncStream } from "./peer_link.ts";
 import type { PeerPosition } from "./peer_state.ts";
@@ -35,6 +44,7 @@ export class StreamSession extends PeerSession {
   readonly #stream: SyncStream;
   readonly #include: readonly string[];
   readonly #exclude: readonly string[];
+  /** Undefined for a log whose name is none. */
   readonly #byNumber: (LogCopy | undefined)[] = [];
   readonly #incarnations: string[] = [];
   readonly #numbers = new LogMap<number>();
@@ -50,6 +60,9 @@ export class StreamSession extends PeerSession {
   #cancelQuiet: () => void = () => {};
   /** Milliseconds that the peer took to answer the last question; the first one included connecting. */
   #answerMs: number;
+  #cancelWelcome: () => void = () => {};
+  /** Logs of the peer that were known before the session. */
+  readonly #known = this.knownLogs();
 
   /** `welcomed` is called when the peer answers. */
   constructor(
@@ -68,6 +81,9 @@ export class StreamSession extends PeerSession {
 
   async run(): Promise<void> {
     this.#hello();
+    this.#cancelWelcome = this.ports.timer(QUESTION_TIMEOUT_MS, () => {
+      this.giveUp(new PeerError("unreachable", "the peer does not answer"));
+    });
     await Promise.race([this.#receive(), this.failed]);
   }
 
@@ -78,6 +94,7 @@ export class StreamSession extends PeerSession {
     this.#following.clear();
     this.#waiting.clear();
     this.#cancelQuiet();
+    this.#cancelWelcome();
     this.#stream.cancel();
     super.end();
     for (const { topic, origin } of logs) leases.release(topic, origin, this);
@@ -152,9 +169,8 @@ export class StreamSession extends PeerSession {
       for (const bytes of batch) {
         const { news, batch } = decodeResponse(bytes);
         if (!welcomed) {
-          if (news?.welcome === undefined) {
-            throw new PeerError("refused", "the peer begins without a welcome");
-          }
+          this.#checkWelcome(news?.welcome);
+          this.#cancelWelcome();
           welcomed = true;
           this.#welcomed();
         }
@@ -185,14 +201,33 @@ export class StreamSession extends PeerSession {
     });
   }
 
+  /** The connection may have been made anew since the peer said who it is. */
+  #checkWelcome(welcome: SyncWelcome | undefined): void {
+    if (welcome === undefined) throw new PeerError("refused", "the peer begins without a welcome");
+    const { node, incarnation } = this.ports.identity;
+    if (isSameNode(nodeOf(welcome.node), node) && welcome.incarnation === incarnation) return;
+    throw new PeerError(
+      "refused",
+      `another node than ${formatNode(node)} answers at the peer's endpoint by now`,
+    );
+  }
+
   #hear({ logs, heads, told }: SyncResponse): void {
     const { state } = this.ports;
+    this.checkCount(this.#byNumber.length + logs.length, this.#known);
     for (const { log, topic, origin, incarnation } of logs) {
       const number = toNumber(log);
       if (number !== this.#byNumber.length) {
         throw new PeerError("refused", "the peer numbers its logs wrongly");
       }
-      const copy = state.log(topic, nodeOf(origin));
+      if (incarnation.length > NAME_BYTES) throw new PeerError("refused", "an incarnation is too long");
+      const node = nodeOf(origin);
+      if (!this.isNamed(topic, node)) {
+        this.#byNumber.push(undefined);
+        this.#incarnations.push("");
+        continue;
+      }
+      const copy = state.log(topic, node);
       // The peer has set the log that it told of aside, and has another one now.
       if (this.#numbers.get(copy.topic, copy.origin) !== undefined) this.begunAnew(copy);
       this.#byNumber.push(copy);
@@ -203,12 +238,18 @@ export class StreamSession extends PeerSession {
       const number = toNumber(log);
       const copy = this.#byNumber[number];
       if (copy !== undefined && this.#numbers.get(copy.topic, copy.origin) !== number) continue;
-      if (copy === undefined) throw new PeerError("refused", "the peer tells of a log that it did not name");
+      if (number >= this.#byNumber.length) {
+        throw new PeerError("refused", "the peer tells of a log that it did not name");
+      }
+      if (copy === undefined) continue;
       const { topic, origin } = copy;
       state.heard({ topic, origin, headId: toNumber(headId), incarnation: this.#incarnations[number] ?? "" });
       this.consider(copy);
     }
     if (told === undefined) return;
+    if (told.incarnation.length > NAME_BYTES || told.messageId.length > NAME_BYTES) {
+      throw new PeerError("refused", "the peer tells a position that is none");
+    }
     this.#told = { ...told, sequence: toNumber(told.sequence) };
     if (!this.doubts) this.doubtsSettled();
   }

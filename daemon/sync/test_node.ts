@@ -1,7 +1,7 @@
 import { GrpcServer, listenMemory } from "@msgbus/grpc";
 import { Bus } from "../bus/bus.ts";
 import type { Message } from "../bus/message.ts";
-import { systemTimer } from "../bus/timer.ts";
+import { systemTimer, type Timer } from "../bus/timer.ts";
 import { serveMsgbus } from "../service/msgbus_service.ts";
 import { statusOfBusError } from "../service/status.ts";
 import { MemoryStore } from "../store/memory/store.ts";
@@ -17,6 +17,8 @@ export interface TestNodeOptions {
   /** Whether it has no SyncService, like the first implementation. */
   readonly plain?: boolean;
   readonly pollMs?: number;
+  /** Of the synchronization; the system's where absent. */
+  readonly timer?: Timer;
 }
 
 export function nodeName(deviceId: string): NodeName {
@@ -35,7 +37,11 @@ export class TestNode implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #serving: Promise<void>;
 
-  private constructor(bus: Bus, store: Store, { plain = false, pollMs = 20 }: TestNodeOptions) {
+  private constructor(
+    bus: Bus,
+    store: Store,
+    { plain = false, pollMs = 20, timer = systemTimer }: TestNodeOptions,
+  ) {
     this.bus = bus;
     this.store = store;
     this.sync = new Synchronizer({
@@ -47,7 +53,7 @@ export class TestNode implements AsyncDisposable {
         forked: (peer, topic) => this.events.push(`${peer} forked: ${topic}`),
         logFailed: (peer, topic, _, reason) => this.events.push(`${peer} ${topic}: ${reason}`),
       },
-      timer: systemTimer,
+      timer,
       now: Date.now,
       random: () => 0.5,
     });

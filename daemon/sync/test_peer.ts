@@ -6,7 +6,7 @@ import { nodeName } from "./test_node.ts";
 
 /** A peer that says what a test tells it to, whether or not that is right. */
 export class TestPeer implements PeerLink {
-  readonly identity: PeerIdentity = { node: nodeName("peer"), incarnation: "peer's" };
+  identity: PeerIdentity = { node: nodeName("peer"), incarnation: "peer's" };
   /** What it was asked in the sessions. */
   readonly requests: SyncRequest["request"][] = [];
   /** How many sessions were begun. */

@@ -2,12 +2,18 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SyncRequestSchema } from "@msgbus/proto";
-import type { PeerSyncState } from "../store/store.ts";
+import type { PeerSyncState, ReplicatedMessage } from "../store/store.ts";
+import { MAX_LOGS_OF_PEER } from "./limits.ts";
 import { eventually, nodeName, TestNode } from "./test_node.ts";
 import { TestPeer } from "./test_peer.ts";
 
+const NO_BYTES = new Uint8Array();
 const PEER = "peer";
 const MAX_REQUEST_BYTES = 4 << 20;
+
+function message(headId: number): ReplicatedMessage {
+  return { headId, id: "id", createdAtMs: 1, payload: NO_BYTES, headers: NO_BYTES, deleted: false };
+}
 
 function follow(node: TestNode, peer: TestPeer): Promise<void> {
   return node.sync.add({
@@ -45,4 +51,90 @@ Deno.test("StreamSession asks for everything where the logs that it lacks do not
   assert.ok(request.case === "hello" && request.value.after === undefined, "it is told of everything");
   const bytes = toBinary(SyncRequestSchema, create(SyncRequestSchema, { request }));
   assert.ok(bytes.length < MAX_REQUEST_BYTES, `${bytes.length} bytes`);
+});
+
+for (const polled of [false, true]) {
+  const how = polled ? "by polling" : "by a session";
+  Deno.test(`PeerSession keeps nothing of logs whose names are none, and copies the others, ${how}`, async () => {
+    await using b = await TestNode.start("b");
+    const peer = new TestPeer();
+    const origin = nodeName("origin");
+    const names = [
+      { topic: "a\0b", origin },
+      { topic: "t".repeat(2_000), origin },
+      { topic: "", origin },
+      { topic: "t", origin: { ...origin, deviceId: "" } },
+      { topic: "t", origin },
+    ];
+    peer.fetched = (headId) => [message(headId)];
+    if (polled) peer.polled = () => names.map((name) => ({ ...name, headId: 1, incarnation: "" }));
+    else {
+      peer.welcome();
+      peer.say({
+        logs: names.map((name, at) => ({ ...name, log: BigInt(at) })),
+        heads: names.map((_, at) => ({ log: BigInt(at), headId: 1n })),
+        batch: { log: 4n, firstHeadId: 1n, messages: [{ id: "id", createdAtMs: 1n }] },
+      });
+    }
+    await follow(b, peer);
+    await eventually(async () => (await b.texts("t", origin)).length === 1, "the good one is copied");
+    await b.sync.record();
+    assert.deepEqual((await b.bus.peerSyncStates()).map(({ topic }) => topic), ["t"]);
+    assert.deepEqual(b.events, [
+      `peer ${polled ? "poll" : "stream"}`,
+      "peer a\0b: its name is none that a log may have",
+    ]);
+  });
+}
+
+Deno.test("StreamSession does not follow another node than the one that it asked who it is", async () => {
+  await using b = await TestNode.start("b");
+  const peer = new TestPeer();
+  peer.welcome({ node: nodeName("another"), incarnation: "x" });
+  await follow(b, peer);
+  await eventually(() => b.events.length > 0, "it fails");
+  assert.match(b.events[0] ?? "", /another node than tenant\/line\/peer answers/);
+});
+
+Deno.test("StreamSession does not wait for ever for a welcome", async () => {
+  const timers: { ms: number; callback: () => void }[] = [];
+  await using b = await TestNode.start("b", {
+    timer: (ms, callback) => {
+      timers.push({ ms, callback });
+      return () => {};
+    },
+  });
+  const peer = new TestPeer();
+  await follow(b, peer);
+  await eventually(() => peer.requests.length > 0, "it says hello");
+  for (const { ms, callback } of timers.splice(0)) if (ms === 10_000) callback();
+  await eventually(() => b.events.length > 0, "it gives up");
+  assert.deepEqual(b.events, ["peer failed: the peer does not answer"]);
+});
+
+Deno.test("PeerWorker refuses a peer whose own name no node may have", async () => {
+  await using b = await TestNode.start("b");
+  const peer = new TestPeer();
+  peer.identity = { node: { ...nodeName("peer"), deviceId: "d".repeat(2_000) }, incarnation: "" };
+  await follow(b, peer);
+  await eventually(() => b.events.length > 0, "it fails");
+  assert.match(b.events[0] ?? "", /a name that no node may have/);
+});
+
+Deno.test("PollSession keeps nothing of a peer that tells of more logs than a peer may have", async () => {
+  await using b = await TestNode.start("b");
+  const peer = new TestPeer();
+  const [origin, incarnation] = [nodeName("origin"), ""];
+  const heads = Array.from({ length: MAX_LOGS_OF_PEER + 1 }, (_, at) => ({
+    topic: `${at}`,
+    origin,
+    headId: 1,
+    incarnation,
+  }));
+  peer.polled = () => heads;
+  await follow(b, peer);
+  await eventually(() => b.events.length > 1, "it fails");
+  assert.deepEqual(b.events, ["peer poll", "peer failed: the peer tells of more than 500000 logs"]);
+  await b.sync.record();
+  assert.deepEqual(await b.bus.peerSyncStates(), []);
 });
