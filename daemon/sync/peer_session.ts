@@ -210,6 +210,17 @@ export abstract class PeerSession implements LeaseHolder {
     this.#fail(error);
   }
 
+  /** Like `PeerLink.fetch`. Rejects with BusError when the answer begins elsewhere: then there would be no end of asking. */
+  protected async fetch({ topic, origin }: LogCopy, fromHeadId: number, limit: number) {
+    const messages = await this.ports.link.fetch(topic, origin, fromHeadId, limit);
+    const first = messages[0]?.headId ?? fromHeadId;
+    if (first === fromHeadId) return messages;
+    throw new BusError(
+      "failed_precondition",
+      `Cannot copy "${topic}": asked for head ${fromHeadId}, the peer answers with head ${first}`,
+    );
+  }
+
   /** Stores messages. Rejects as `Bus.replicate`. */
   protected async apply(copy: LogCopy, messages: readonly ReplicatedMessage[]): Promise<void> {
     const { bus, state, now } = this.ports;
@@ -347,10 +358,10 @@ export abstract class PeerSession implements LeaseHolder {
 
   /** Compares one message; false when the peer does not have it. Rejects with ConflictError when it is another. */
   async #verify(copy: LogCopy, headId: number): Promise<boolean> {
-    const { bus, link, identity } = this.ports;
+    const { bus, identity } = this.ports;
     const { topic, origin } = copy;
     copy.verified = true;
-    const messages = await link.fetch(topic, origin, headId, 1);
+    const messages = await this.fetch(copy, headId, 1);
     if (messages.length === 0) return false;
     // Only the origin itself knows better than we in which data directory its log was written.
     const incarnation = isSameNode(identity.node, origin) ? copy.remoteIncarnation : "";

@@ -98,10 +98,10 @@ export class PollSession extends PeerSession {
   }
 
   async #copyLog(copy: LogCopy, fromHeadId: number): Promise<void> {
-    const { link, leases } = this.ports;
+    const { leases } = this.ports;
     try {
       for (let next = fromHeadId; next <= copy.remoteHead && !this.ended && this.#copying.has(copy);) {
-        const messages = await link.fetch(copy.topic, copy.origin, next, this.#options.batchLimit);
+        const messages = await this.fetch(copy, next, this.#options.batchLimit);
         if (messages.length === 0) break; // the peer has less than it said: the next round tells
         if (!this.#copying.has(copy)) break; // it was left meanwhile
         await this.apply(copy, messages);

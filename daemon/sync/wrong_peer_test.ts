@@ -138,3 +138,23 @@ Deno.test("PollSession keeps nothing of a peer that tells of more logs than a pe
   await b.sync.record();
   assert.deepEqual(await b.bus.peerSyncStates(), []);
 });
+
+Deno.test("PollSession goes on with other logs where a peer answers with other messages than it was asked for", async () => {
+  await using b = await TestNode.start("b");
+  const peer = new TestPeer();
+  const [origin, incarnation] = [nodeName("origin"), ""];
+  peer.polled = () => ["t", "u"].map((topic) => ({ topic, origin, headId: 2 ** 53, incarnation }));
+  let asked = 0;
+  peer.fetched = () => {
+    asked++;
+    return [message(1)];
+  };
+  await follow(b, peer);
+  const states = () => b.bus.peerSyncStates();
+  await eventually(
+    async () => (await states()).filter(({ lastError }) => lastError !== "").length === 2,
+    "both",
+  );
+  assert.match((await states())[0]?.lastError ?? "", /asked for head 2, the peer answers with head 1/);
+  assert.ok(asked < 10, `${asked} questions`);
+});
