@@ -20,10 +20,13 @@ import { FetchRequestSchema, FetchResponseSchema, MsgbusService, SyncService } f
 import { encodeHeaders } from "../bus/headers.ts";
 import type { NodeName, ReplicatedMessage } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
+import { checkFieldCount } from "./field_count.ts";
 import {
   CLOSE_TIMEOUT_MS,
   KEEP_ALIVE_INTERVAL_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  MAX_LOGS_OF_PEER,
+  MAX_PENDING_BYTES,
   QUESTION_TIMEOUT_MS,
 } from "./limits.ts";
 import {
@@ -47,12 +50,15 @@ export interface PeerEndpoint {
 /** A list of all heads of 100,000 logs with long names still fits. */
 const MAX_RECEIVE_BYTES = 64 << 20;
 
+/** An answer of another version may have some that we do not know. */
+const MAX_ANSWER_FIELDS = 1_000;
+
 /** The way to a peer by gRPC. */
 export class GrpcPeerLink implements PeerLink {
   readonly #channel: Channel;
 
   constructor({ connect, authority, scheme, token }: PeerEndpoint) {
-    this.#channel = new Channel(connect, {
+    this.#channel = new Channel(once(connect), {
       authority,
       scheme,
       userAgent: "msgbusd",
@@ -76,7 +82,7 @@ export class GrpcPeerLink implements PeerLink {
   }
 
   async heads(): Promise<readonly RemoteHead[]> {
-    const { heads } = await this.#ask(MsgbusService.method.listHeads, {});
+    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, MAX_LOGS_OF_PEER);
     return heads.map(({ topic, origin, headId, incarnation }) => ({
       topic,
       origin: nodeOf(origin),
@@ -98,6 +104,7 @@ export class GrpcPeerLink implements PeerLink {
   ): Promise<ReplicatedMessage[]> {
     const request = create(FetchRequestSchema, { topic, origin, fromHeadId: BigInt(fromHeadId), limit });
     const messages: ReplicatedMessage[] = [];
+    let received = 0;
     await this.#translated(async () => {
       const responses = this.#channel.serverStreaming(
         pathOf(MsgbusService.method.fetch),
@@ -115,6 +122,8 @@ export class GrpcPeerLink implements PeerLink {
           headers: encodeHeaders(message.headers),
           deleted: message.deleted,
         });
+        received += bytes.length;
+        if (messages.length >= limit || received > MAX_PENDING_BYTES) return; // leaving cancels the call
       }
     });
     return messages;
@@ -131,11 +140,14 @@ export class GrpcPeerLink implements PeerLink {
   async #ask<Request extends DescMessage, Response extends DescMessage>(
     method: DescMethod & { readonly input: Request; readonly output: Response },
     request: MessageInitShape<Request>,
+    mostFields = MAX_ANSWER_FIELDS,
   ): Promise<MessageShape<Response>> {
     return await this.#translated(async () => {
       const bytes = toBinary(method.input, create(method.input, request));
       const options: CallOptions = { timeoutMs: QUESTION_TIMEOUT_MS };
-      return fromBinary(method.output, await this.#channel.unary(pathOf(method), bytes, options));
+      const answer = await this.#channel.unary(pathOf(method), bytes, options);
+      checkFieldCount(answer, mostFields);
+      return fromBinary(method.output, answer);
     });
   }
 
@@ -185,6 +197,16 @@ class GrpcSyncStream implements SyncStream {
       else await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
+}
+
+/** A second connection might lead to another node than the one that was asked who it is: whoever wants one dials anew. */
+function once(connect: Connect): Connect {
+  let used = false;
+  return (signal) => {
+    if (used) return Promise.reject(new Error("the connection to the peer was lost"));
+    used = true;
+    return connect(signal);
+  };
 }
 
 function pathOf(method: DescMethod): string {

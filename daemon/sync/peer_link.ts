@@ -53,7 +53,7 @@ export interface PeerLink {
   heads(): Promise<readonly RemoteHead[]>;
   /** The head of one log as it is now; 0 when the peer does not have it. */
   head(topic: string, origin: NodeName): Promise<number>;
-  /** Messages of one log from a head on, at most `limit`. */
+  /** Messages of one log from a head on, at most `limit`; fewer, where they are large. None: the peer has none there. */
   fetch(topic: string, origin: NodeName, fromHeadId: number, limit: number): Promise<ReplicatedMessage[]>;
   /** Begins a session. Fails with "unimplemented", from `nextBatch`, where the peer has no SyncService. */
   sync(): SyncStream;

@@ -1,8 +1,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BinaryReader, type WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
+import { checkFieldCount } from "./field_count.ts";
+import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";
 
 /** Tags: field number × 8 + wire type. */
@@ -64,11 +66,21 @@ export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
   try {
     // A batch is alone in its response, and nearly all responses are batches.
     if (bytes[0] === RESPONSE_BATCH) return { news: undefined, batch: decodeBatch(bytes) };
-    const news = fromBinary(SyncResponseSchema, bytes);
+    checkFieldCount(bytes, MAX_RECEIVED_LOGS);
+    const reader = new BinaryReader(bytes);
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === RESPONSE_BATCH >>> 3 && wireType === WireType.LengthDelimited) {
+        // Its log and its first head count too.
+        checkFieldCount(reader.bytes(), MAX_RECEIVED_MESSAGES + 2);
+      } else reader.skip(wireType, field);
+    }
+    const news = fromBinary(SyncResponseSchema, bytes, { readUnknownFields: false });
     if (news.batch === undefined) return { news, batch: undefined };
     const batch = toBinary(SyncResponseSchema, create(SyncResponseSchema, { batch: news.batch }));
     return { news, batch: decodeBatch(batch) };
   } catch (error) {
+    if (error instanceof PeerError) throw error;
     throw new PeerError("refused", "what the peer sent is no SyncResponse", { cause: error });
   }
 }
@@ -121,6 +133,12 @@ function decodeBatch(response: Uint8Array): ReceivedBatch {
         headId = Number(reader.uint64());
         break;
       case BATCH_MESSAGE:
+        if (messages.length === MAX_RECEIVED_MESSAGES) {
+          throw new PeerError(
+            "refused",
+            `the peer sends more than ${MAX_RECEIVED_MESSAGES} messages at once`,
+          );
+        }
         messages.push(decodeMessage(reader.bytes(), headId++));
         break;
       default:

@@ -111,3 +111,17 @@ Deno.test("decodeResponse refuses what is cut or none", () => {
   assert.throws(() => decodeResponse(Uint8Array.of(...whole, 1)), PeerError);
   assert.throws(() => decodeResponse(Uint8Array.of(0x22, 0xff, 0xff, 0xff)), PeerError);
 });
+
+Deno.test("decodeResponse refuses more than a peer may say at once, before it is gathered", () => {
+  const empty = (tag: number, count: number) =>
+    new Uint8Array(2 * count).map((_, at) => at % 2 === 0 ? tag : 0);
+  const inside = (tag: number, bytes: Uint8Array) => {
+    const length = bytes.length;
+    return Uint8Array.of(tag, length & 0x7f | 0x80, length >>> 7 & 0x7f | 0x80, length >>> 14, ...bytes);
+  };
+  assert.throws(() => decodeResponse(inside(0x22, empty(0x1a, 10_001))), /more than 10000 messages/);
+  assert.throws(() => decodeResponse(empty(0x1a, 10_001)), /more than 10000 parts/, "heads");
+  const heads = Uint8Array.of(0x1a, 0, ...inside(0x22, empty(0x1a, 10_003)));
+  assert.throws(() => decodeResponse(heads), /more than 10002 parts/, "a batch behind heads");
+  assert.equal(decodeResponse(empty(0x1a, 10_000)).news?.heads.length, 10_000);
+});
