@@ -2,8 +2,8 @@ import { LogMap, type NodeName } from "../store/store.ts";
 
 /** Who copies a log, and may be asked to leave it to another. */
 export interface LeaseHolder {
-  /** Gives the log up when it has nothing more of it to copy; says whether it did. */
-  yieldLog(topic: string, origin: NodeName): boolean;
+  /** Gives the log up when it has nothing more of it to copy, or has copied nothing for long; says whether it did. */
+  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean;
   /** The log may be free: to be looked at again. */
   leaseFreed(topic: string, origin: NodeName): void;
 }
@@ -29,10 +29,10 @@ export class Leases {
     return holder === undefined || holder === by;
   }
 
-  /** The same, from a holder that has nothing more to copy. */
-  takeOver(topic: string, origin: NodeName, by: LeaseHolder): boolean {
+  /** The same, from a holder that has nothing more to copy, or, as `stalled` says, has copied nothing for long. */
+  takeOver(topic: string, origin: NodeName, by: LeaseHolder, stalled: boolean): boolean {
     const holder = this.#holders.get(topic, origin);
-    if (holder !== undefined && holder !== by && !holder.yieldLog(topic, origin)) return false;
+    if (holder !== undefined && holder !== by && !holder.yieldLog(topic, origin, stalled)) return false;
     this.#holders.set(topic, origin, by);
     return true;
   }

@@ -16,6 +16,12 @@ export const RECORD_INTERVAL_MS = 5_000;
 export const TAKE_OVER_MS = 50;
 /** While that other peer goes on, it is looked at less and less often: after twice as long each time, up to this. */
 export const MAX_TAKE_OVER_MS = 3_200;
+/** Milliseconds without a message of a log after which its peer leaves it to another that has more, whatever it says. */
+export const STALLED_MS = 20_000;
+/** Milliseconds for which it then leaves the log alone, so that the other has time; each further time twice as long. */
+export const FIRST_STALL_PAUSE_MS = 30_000;
+/** Milliseconds that such a pause never exceeds. */
+export const MAX_STALL_PAUSE_MS = 300_000;
 /** Verifications that run at once. */
 export const MAX_VERIFICATIONS = 16;
 /** Milliseconds that a unary question to a peer may take. */

@@ -26,6 +26,8 @@ export class LogCopy {
   lastAttemptAtMs = 0;
   lastSuccessAtMs = 0;
   consecutiveFailures = 0;
+  /** How often in a row another peer took the log over, because nothing came from this one. */
+  stalls = 0;
   lastError = "";
   fork: PeerSyncState["fork"] = "none";
   /** Whether a message of the peer was found equal to ours since the session began. */

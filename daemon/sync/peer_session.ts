@@ -6,7 +6,15 @@ import type { Timer } from "../bus/timer.ts";
 import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
 import type { LeaseHolder, Leases } from "./leases.ts";
-import { MAX_LOGS_OF_PEER, MAX_TAKE_OVER_MS, MAX_VERIFICATIONS, TAKE_OVER_MS } from "./limits.ts";
+import {
+  FIRST_STALL_PAUSE_MS,
+  MAX_LOGS_OF_PEER,
+  MAX_STALL_PAUSE_MS,
+  MAX_TAKE_OVER_MS,
+  MAX_VERIFICATIONS,
+  STALLED_MS,
+  TAKE_OVER_MS,
+} from "./limits.ts";
 import { type LogCopy, wentBack } from "./log_copy.ts";
 import { PeerError, type PeerIdentity, type PeerLink } from "./peer_link.ts";
 import type { PeerState } from "./peer_state.ts";
@@ -92,7 +100,14 @@ export abstract class PeerSession implements LeaseHolder {
   /** Stops copying a log, where it is being copied. Its lease is released by the caller. */
   protected abstract leaveLog(copy: LogCopy): void;
 
-  abstract yieldLog(topic: string, origin: NodeName): boolean;
+  abstract yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean;
+
+  /** Leaves a log alone for a while: the peer says that it has more of it, and sends nothing. */
+  protected pause(copy: LogCopy): void {
+    const ms = FIRST_STALL_PAUSE_MS * 2 ** Math.min(copy.stalls, 16);
+    copy.stalls++;
+    this.#later(copy, Math.min(ms, MAX_STALL_PAUSE_MS), () => this.consider(copy));
+  }
 
   /** Whether some logs that were heard of are still to be compared: the next session must hear of them again. */
   protected get doubts(): boolean {
@@ -133,7 +148,7 @@ export abstract class PeerSession implements LeaseHolder {
       case "copy":
         if (!this.canCopy(copy)) return;
         if (leases.claim(topic, origin, this)) return this.copy(copy, plan.fromHeadId);
-        return this.#takeOverLater(copy, TAKE_OVER_MS);
+        return this.#takeOverLater(copy, TAKE_OVER_MS, 0, bus.logHead(topic, origin).headId);
     }
   }
 
@@ -246,6 +261,7 @@ export abstract class PeerSession implements LeaseHolder {
     copy.lastSuccessAtMs = now();
     copy.consecutiveFailures = 0;
     copy.lastError = "";
+    if (head > headId) copy.stalls = 0;
     if (head >= copy.remoteHead) copy.adopting = false;
     state.lastSuccessAtMs = copy.lastSuccessAtMs;
     state.changed(copy);
@@ -301,14 +317,22 @@ export abstract class PeerSession implements LeaseHolder {
     leases.release(copy.topic, copy.origin, this);
   }
 
-  /** Another session copies the log: looks later whether that one has nothing more while this peer has. */
-  #takeOverLater(copy: LogCopy, ms: number): void {
+  /**
+   * Another session copies the log: looks later whether that one has nothing more while this peer has, or has copied
+   * nothing since the log had `headId` messages, which was `stalledMs` ago.
+   */
+  #takeOverLater(copy: LogCopy, ms: number, stalledMs: number, headId: number): void {
     this.#later(copy, ms, () => {
       const { bus, identity, leases } = this.ports;
-      const plan = copy.plan(bus.logHead(copy.topic, copy.origin), identity, bus.node);
+      const { topic, origin } = copy;
+      const local = bus.logHead(topic, origin);
+      const plan = copy.plan(local, identity, bus.node);
       if (plan.kind !== "copy" || !this.canCopy(copy)) return this.consider(copy);
-      if (leases.takeOver(copy.topic, copy.origin, this)) return this.copy(copy, plan.fromHeadId);
-      this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS));
+      const stalled = local.headId === headId ? stalledMs + ms : 0;
+      if (leases.takeOver(topic, origin, this, stalled >= STALLED_MS)) {
+        return this.copy(copy, plan.fromHeadId);
+      }
+      this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS), stalled, local.headId);
     });
   }
 

@@ -37,10 +37,14 @@ export class PollSession extends PeerSession {
     for (const { topic, origin } of logs) this.ports.leases.release(topic, origin, this);
   }
 
-  yieldLog(topic: string, origin: NodeName): boolean {
+  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean {
     // It holds a log only while it copies it.
     const copy = this.ports.state.log(topic, origin);
-    return !this.copying(copy);
+    if (!this.copying(copy)) return true;
+    if (!stalled) return false;
+    this.leaveLog(copy);
+    this.pause(copy);
+    return true;
   }
 
   protected copying(copy: LogCopy): boolean {

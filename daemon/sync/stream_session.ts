@@ -101,11 +101,13 @@ export class StreamSession extends PeerSession {
     this.#drained?.();
   }
 
-  yieldLog(topic: string, origin: NodeName): boolean {
+  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean {
     const { bus, state } = this.ports;
     const copy = state.log(topic, origin);
-    if (copy.remoteHead > bus.logHead(topic, origin).headId) return false;
+    const hasMore = copy.remoteHead > bus.logHead(topic, origin).headId;
+    if (hasMore && !stalled) return false;
     this.leaveLog(copy);
+    if (hasMore) this.pause(copy);
     return true;
   }
 

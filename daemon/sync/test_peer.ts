@@ -13,7 +13,7 @@ export class TestPeer implements PeerLink {
   sessions = 0;
   /** What ListHeads answers, and Fetch; there is no SyncService where the heads are given. */
   polled: (() => readonly RemoteHead[]) | undefined;
-  fetched: (fromHeadId: number, limit: number) => ReplicatedMessage[] = () => [];
+  fetched: (fromHeadId: number) => ReplicatedMessage[] | Promise<ReplicatedMessage[]> = () => [];
   #waiting: Uint8Array[] = [];
   #wake: () => void = () => {};
   readonly #unimplemented = new PeerError("unimplemented", "it does not have that");
@@ -44,13 +44,8 @@ export class TestPeer implements PeerLink {
     return Promise.resolve(0);
   }
 
-  fetch(
-    _topic: string,
-    _origin: unknown,
-    fromHeadId: number,
-    limit: number,
-  ): Promise<ReplicatedMessage[]> {
-    return Promise.resolve(this.fetched(fromHeadId, limit));
+  fetch(_topic: string, _origin: unknown, fromHeadId: number): Promise<ReplicatedMessage[]> {
+    return Promise.resolve(this.fetched(fromHeadId));
   }
 
   sync() {

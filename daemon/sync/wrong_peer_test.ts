@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SyncRequestSchema } from "@msgbus/proto";
+import { systemTimer } from "../bus/timer.ts";
 import type { PeerSyncState, ReplicatedMessage } from "../store/store.ts";
 import { MAX_LOGS_OF_PEER } from "./limits.ts";
 import { eventually, nodeName, TestNode } from "./test_node.ts";
@@ -158,3 +159,31 @@ Deno.test("PollSession goes on with other logs where a peer answers with other m
   assert.match((await states())[0]?.lastError ?? "", /asked for head 2, the peer answers with head 1/);
   assert.ok(asked < 10, `${asked} questions`);
 });
+
+for (const polled of [false, true]) {
+  const how = polled ? "by polling" : "by a session";
+  Deno.test(`PeerSession leaves a log to another peer where its own says that it has more and sends nothing, ${how}`, async () => {
+    await using a = await TestNode.start("a");
+    await a.publish("t", "1");
+    // A second of the synchronization takes 5 ms.
+    await using b = await TestNode.start("b", { timer: (ms, callback) => systemTimer(ms / 200, callback) });
+    const peer = new TestPeer();
+    const [origin, incarnation] = [a.bus.node, a.bus.incarnation];
+    if (polled) {
+      peer.polled = () => [{ topic: "t", origin, headId: 100, incarnation }];
+      peer.fetched = () => new Promise(() => {});
+    } else {
+      peer.welcome();
+      peer.say({
+        logs: [{ log: 0n, topic: "t", origin, incarnation }],
+        heads: [{ log: 0n, headId: 100n }],
+      });
+    }
+    await follow(b, peer);
+    await eventually(() => b.sync.peers()[0]?.logsBehind === 1, "the log is the peer's");
+    await b.follow(a);
+    await eventually(async () => (await b.texts("t", a)).length === 1, "it comes from the origin");
+    await a.publish("t", "2");
+    await eventually(async () => (await b.texts("t", a)).length === 2, "what comes after it too");
+  });
+}
