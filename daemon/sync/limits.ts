@@ -56,6 +56,8 @@ export const KEEP_ALIVE_TIMEOUT_MS = 1_500;
 export const MAX_HELLO_NAME_BYTES = 2 << 20;
 /** Logs that a peer may have: each costs memory and a row for as long as the peer is known. One with more is refused. */
 export const MAX_LOGS_OF_PEER = 500_000;
+/** UTF-16 units of a topic, or a part of an origin, that is kept though no log may have it, since it exceeds NAME_BYTES. */
+export const MAX_TOLD_NAME_LENGTH = 4_096;
 /** Messages that a received batch may have, where BATCH_MESSAGES are what we send. */
 export const MAX_RECEIVED_MESSAGES = 10_000;
 /** Logs and heads that one response may tell of, where LOGS_PER_RESPONSE are what we send. */

@@ -1,7 +1,7 @@
 import type { Bus } from "../bus/bus.ts";
 import { BusError, ConflictError } from "../bus/error.ts";
 import { readDeleteMarker } from "../bus/delete_marker.ts";
-import { DELETE_TOPIC, isName, isSameNode } from "../bus/names.ts";
+import { DELETE_TOPIC, isSameNode } from "../bus/names.ts";
 import type { Timer } from "../bus/timer.ts";
 import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
@@ -11,6 +11,7 @@ import {
   MAX_LOGS_OF_PEER,
   MAX_STALL_PAUSE_MS,
   MAX_TAKE_OVER_MS,
+  MAX_TOLD_NAME_LENGTH,
   MAX_VERIFICATIONS,
   STALLED_MS,
   TAKE_OVER_MS,
@@ -194,13 +195,16 @@ export abstract class PeerSession implements LeaseHolder {
     }
   }
 
-  /** Whether a log that the peer tells of has a name that logs may have. One that has not is left out. */
-  protected isNamed(topic: string, origin: NodeName): boolean {
+  /**
+   * Whether the name of a log that the peer tells of can be kept at all. One that can, and that no log may have, is a log
+   * that fails like any other, so that people see it.
+   */
+  protected isKeepable(topic: string, origin: NodeName): boolean {
     const parts = [topic, origin.tenantId, origin.blName, origin.deviceId];
-    if (parts.every(isName)) return true;
+    if (parts.every(({ length }) => length <= MAX_TOLD_NAME_LENGTH)) return true;
     const { state, events, identity } = this.ports;
     if (!this.#misnamed) {
-      events.logFailed(state.peer, topic.slice(0, 64), identity.node, "its name is none that a log may have");
+      events.logFailed(state.peer, topic.slice(0, 64), identity.node, "its name is far too long");
     }
     this.#misnamed = true;
     return false;

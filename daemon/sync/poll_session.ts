@@ -72,7 +72,7 @@ export class PollSession extends PeerSession {
       const heads = await link.heads();
       this.checkCount(heads.length, this.knownLogs());
       for (const head of heads) {
-        if (!filter.passes(head.topic) || !this.isNamed(head.topic, head.origin)) continue;
+        if (!filter.passes(head.topic) || !this.isKeepable(head.topic, head.origin)) continue;
         const copy = state.heard(head);
         // The peer may have set its log aside between two rounds: what comes next must fit what we have.
         if (!this.copying(copy) && head.headId > bus.logHead(head.topic, head.origin).headId) {

@@ -44,7 +44,7 @@ export class StreamSession extends PeerSession {
   readonly #stream: SyncStream;
   readonly #include: readonly string[];
   readonly #exclude: readonly string[];
-  /** Undefined for a log whose name is none. */
+  /** Undefined for a log whose name is not kept. */
   readonly #byNumber: (LogCopy | undefined)[] = [];
   readonly #incarnations: string[] = [];
   readonly #numbers = new LogMap<number>();
@@ -224,7 +224,7 @@ export class StreamSession extends PeerSession {
       }
       if (incarnation.length > NAME_BYTES) throw new PeerError("refused", "an incarnation is too long");
       const node = nodeOf(origin);
-      if (!this.isNamed(topic, node)) {
+      if (!this.isKeepable(topic, node)) {
         this.#byNumber.push(undefined);
         this.#incarnations.push("");
         continue;
