@@ -13,6 +13,7 @@ import {
   checkNode,
   DELETE_TOPIC,
   formatNode,
+  isName,
   isSameNode,
   RESERVED_TOPIC_PREFIX,
 } from "./names.ts";
@@ -141,7 +142,7 @@ export class Replicator {
     incarnation: string,
     messages: readonly ReplicatedMessage[],
   ): readonly DeletedRange[] {
-    return messages.filter(({ deleted }) => !deleted).map(({ headId, payload }) => {
+    return messages.filter(({ deleted }) => !deleted).flatMap(({ headId, payload }) => {
       const marker = readDeleteMarker(payload);
       if (marker === undefined) {
         throw new BusError(
@@ -158,6 +159,8 @@ export class Replicator {
             `${formatNode(marker.origin)}, which only that node may`,
         );
       }
+      // There is no such log here, nor will there be one: nothing is to be remembered for it.
+      if (!isName(marker.topic)) return [];
       const copied = this.#logs.get(marker.topic, origin)?.incarnation ?? "";
       if (incarnation !== "" && copied !== "" && copied !== incarnation) {
         throw new BusError(
@@ -168,7 +171,7 @@ export class Replicator {
             `"${marker.topic}" that was copied here: the origin began anew, and nobody has resolved the fork`,
         );
       }
-      return { topic: marker.topic, from: marker.from, to: marker.to };
+      return [{ topic: marker.topic, from: marker.from, to: marker.to }];
     });
   }
 

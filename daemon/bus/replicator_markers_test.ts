@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { ReplicatedMessage } from "../store/store.ts";
+import type { ReplicatedBatch, ReplicatedMessage } from "../store/store.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { ConflictError } from "./error.ts";
 import { DELETE_TOPIC } from "./names.ts";
@@ -39,6 +39,23 @@ Deno.test("Bus.replicate compares delete markers that are stored, and refuses ne
     bus.replicate({ ...copy, messages: [marker(1, "d1", 1), marker(2, "d2", 2)] }),
     isBusError("failed_precondition"),
   );
+});
+
+Deno.test("Bus.replicate remembers nothing to delete of logs whose names no log may have", async () => {
+  const remembered: string[] = [];
+  class Store extends MemoryStore {
+    override replicate(batch: ReplicatedBatch) {
+      remembered.push(...batch.deletes.map(({ topic }) => topic));
+      return super.replicate(batch);
+    }
+  }
+  const bus = await openTestBus(new Store());
+  const topics = ["t".repeat(100_000), "a\0b", "\ud800", "", "t"];
+  const messages = topics.map((topic, at) =>
+    message(at + 1, `d${at}`, encodeDeleteMarker(topic, OTHER, 1, Number.MAX_SAFE_INTEGER, 1))
+  );
+  assert.equal(await bus.replicate({ topic: DELETE_TOPIC, origin: OTHER, incarnation: "", messages }), 5);
+  assert.deepEqual(remembered, ["t"]);
 });
 
 Deno.test("Bus.archive: who reads the log meanwhile is told to begin anew", async () => {
