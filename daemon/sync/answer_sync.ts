@@ -15,7 +15,14 @@ import type { Bus } from "../bus/bus.ts";
 import type { Subscription } from "../bus/subscription.ts";
 import type { Timer } from "../bus/timer.ts";
 import { type LogHead, LogMap, type NodeName } from "../store/store.ts";
-import { BATCH_MESSAGES, LOGS_PER_RESPONSE, MAX_FOLLOWED_LOGS, TOLD_INTERVAL_MS } from "./limits.ts";
+import {
+  BATCH_MESSAGES,
+  LOGS_PER_RESPONSE,
+  MAX_FILTER_PATTERNS,
+  MAX_FOLLOWED_LOGS,
+  MAX_SENDERS,
+  TOLD_INTERVAL_MS,
+} from "./limits.ts";
 import { encodeBatch } from "./sync_codec.ts";
 import { TopicFilter } from "./topic_filter.ts";
 
@@ -79,6 +86,13 @@ async function answerUntil(
   if (first === undefined || first.done === true) return;
   const hello = decodeRequest(first.value).request;
   if (hello.case !== "hello") throw wrong("the first request is no hello");
+  const patterns = hello.value.include.length + hello.value.exclude.length;
+  if (patterns > MAX_FILTER_PATTERNS) {
+    throw new BusError(
+      "resource_exhausted",
+      `Cannot begin the session: it has ${patterns} patterns, the limit is ${MAX_FILTER_PATTERNS}`,
+    );
+  }
   const answerer = new SyncAnswerer(bus, output, timer, hello.value);
   try {
     await Promise.race([answerer.run(), answerer.take(iterator), aborted]);
@@ -107,6 +121,8 @@ class SyncAnswerer {
   #cancelTold: (() => void) | undefined;
   #cancelNews: (() => void) | undefined;
   #followed = 0;
+  #senders = 0;
+  #senderEnded: () => void = () => {};
   #ended = false;
   #end: () => void = () => {};
   #fail: (error: unknown) => void = () => {};
@@ -137,6 +153,11 @@ class SyncAnswerer {
       if (this.#ended) return;
       const { request } = decodeRequest(next.value);
       if (request.case === "follow") {
+        // A log that was left stays in line until there is room to send: who does not read is not listened to either.
+        while (this.#senders >= MAX_SENDERS && !this.#ended) {
+          await new Promise<void>((resolve) => this.#senderEnded = resolve);
+        }
+        if (this.#ended) return;
         this.#follow(toNumber(request.value.log), toNumber(request.value.fromHeadId));
       } else if (request.case === "unfollow") this.#unfollow(this.#byNumber[toNumber(request.value.log)]);
       else throw wrong(request.case === "hello" ? "there is a second hello" : "it is of an unknown kind");
@@ -151,6 +172,7 @@ class SyncAnswerer {
     this.#cancelTold?.();
     this.#cancelNews?.();
     for (const log of this.#byNumber) this.#unfollow(log);
+    this.#senderEnded();
     this.#end();
   }
 
@@ -268,7 +290,12 @@ class SyncAnswerer {
     const { topic, origin } = log;
     this.#followed++;
     log.following = this.#bus.subscribe({ topic, origin, fromHeadId, pageSize: BATCH_MESSAGES });
-    this.#watched(this.#sendMessages(log, log.following));
+    this.#senders++;
+    const sent = this.#sendMessages(log, log.following).finally(() => {
+      this.#senders--;
+      this.#senderEnded();
+    });
+    this.#watched(sent);
   }
 
   #unfollow(log: ToldLog | undefined): void {

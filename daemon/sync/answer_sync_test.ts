@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { SyncHelloSchema, SyncPositionSchema, SyncRequestSchema } from "@msgbus/proto";
-import { openTestBus, publishText } from "../bus/test_bus.ts";
+import {
+  SyncFollowSchema,
+  SyncHelloSchema,
+  SyncPositionSchema,
+  type SyncRequest,
+  SyncRequestSchema,
+} from "@msgbus/proto";
+import { isBusError, openTestBus, publishText } from "../bus/test_bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { answerSync, type SyncOutput, type SyncSource } from "./answer_sync.ts";
 import { decodeResponse } from "./sync_codec.ts";
@@ -105,5 +111,48 @@ Deno.test("answerSync leaves nothing at its signal, which outlives the session",
   }
   await answerSync(bus, requests(), noOutput, signal, noTimer);
   assert.equal(listeners.size, 0);
+  await bus.close();
+});
+
+Deno.test("answerSync listens no more to a caller that follows again and again, and reads nothing", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  await publishText(bus, "t", "1");
+  const told = Promise.withResolvers<void>();
+  const blocked: SyncOutput = {
+    send: (response) => {
+      if (decodeResponse(response).news?.heads.length === 1) told.resolve();
+      return true;
+    },
+    ready: () => Promise.resolve(),
+    inTurn: () => new Promise(() => {}),
+  };
+  const encode = (request: SyncRequest["request"]) =>
+    toBinary(SyncRequestSchema, create(SyncRequestSchema, { request }));
+  let taken = 0;
+  async function* requests() {
+    yield encode({ case: "hello", value: create(SyncHelloSchema, { node: bus.node }) });
+    await told.promise;
+    const follow = encode({ case: "follow", value: create(SyncFollowSchema, { log: 0n, fromHeadId: 1n }) });
+    for (; taken < 100_000; taken++) yield follow;
+  }
+  const ending = new AbortController();
+  const session = answerSync(bus, requests(), blocked, ending.signal, noTimer);
+  await told.promise;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.ok(taken > 0 && taken < 1_000, `${taken} requests were taken`);
+  ending.abort();
+  await session;
+  await bus.close();
+});
+
+Deno.test("answerSync refuses more patterns than each topic can be held against", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  async function* requests() {
+    const include = Array.from({ length: 1_001 }, (_, at) => `t${at}`);
+    const value = create(SyncHelloSchema, { node: bus.node, include });
+    yield toBinary(SyncRequestSchema, create(SyncRequestSchema, { request: { case: "hello", value } }));
+  }
+  const session = answerSync(bus, requests(), noOutput, new AbortController().signal, noTimer);
+  await assert.rejects(session, isBusError("resource_exhausted"));
   await bus.close();
 });

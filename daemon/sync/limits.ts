@@ -2,6 +2,10 @@
 
 /** Logs that a session follows at once; what is caught up makes room for what is not. The answerer refuses more. */
 export const MAX_FOLLOWED_LOGS = 256;
+/** Logs that an answerer still sends to, those included that were left meanwhile: beyond it follows must wait. */
+export const MAX_SENDERS = 2 * MAX_FOLLOWED_LOGS;
+/** Patterns that a caller may give: each topic is held against all of them. */
+export const MAX_FILTER_PATTERNS = 1_000;
 /** Messages of one batch. */
 export const BATCH_MESSAGES = 1_000;
 /** Bytes of messages that were received and are not durable yet, before reading goes on. */
