@@ -64,5 +64,7 @@ export const MAX_LOGS_OF_PEER = 500_000;
 export const MAX_TOLD_NAME_LENGTH = 4_096;
 /** Messages that a received batch may have, where BATCH_MESSAGES are what we send. */
 export const MAX_RECEIVED_MESSAGES = 10_000;
+/** Bytes of a received message beside its id, payload and headers: ours have 30, other versions may have more fields. */
+export const MAX_RECEIVED_PADDING_BYTES = 1_024;
 /** Logs and heads that one response may tell of, where LOGS_PER_RESPONSE are what we send. */
 export const MAX_RECEIVED_LOGS = 10_000;

@@ -4,7 +4,7 @@ import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
-import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES } from "./limits.ts";
+import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES, MAX_RECEIVED_PADDING_BYTES } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";
 
 /** Tags: field number × 8 + wire type. */
@@ -145,7 +145,17 @@ function decodeBatch(response: Uint8Array): ReceivedBatch {
         throw new Error("a field of the batch is unknown");
     }
   }
+  // The messages are views of the response: one that is kept keeps all of it in memory.
+  const used = messages.reduce((sum, message) => sum + usedBytes(message), MAX_RECEIVED_PADDING_BYTES);
+  if (response.length > used) {
+    throw new PeerError("refused", "the peer's batch is filled with what is no message");
+  }
   return { log, messages, bytes: response.length };
+}
+
+/** What a message may take on the wire, with fields of another version. */
+function usedBytes({ id, payload, headers }: ReplicatedMessage): number {
+  return id.length + payload.length + headers.length + MAX_RECEIVED_PADDING_BYTES;
 }
 
 function decodeMessage(bytes: Uint8Array, headId: number): ReplicatedMessage {

@@ -125,3 +125,14 @@ Deno.test("decodeResponse refuses more than a peer may say at once, before it is
   assert.throws(() => decodeResponse(heads), /more than 10002 parts/, "a batch behind heads");
   assert.equal(decodeResponse(empty(0x1a, 10_000)).news?.heads.length, 10_000);
 });
+
+Deno.test("decodeResponse refuses a batch that is filled up: its messages would keep all of it in memory", () => {
+  const filled = (bytes: number) => {
+    const unknown = [0x7a, bytes & 0x7f | 0x80, bytes >>> 7, ...new Uint8Array(bytes)]; // field 15
+    const fields = [0x0a, 1, 0x69, ...unknown];
+    const batch = [0x10, 1, 0x1a, fields.length & 0x7f | 0x80, fields.length >>> 7, ...fields];
+    return Uint8Array.of(0x22, batch.length & 0x7f | 0x80, batch.length >>> 7, ...batch);
+  };
+  assert.equal(decodeResponse(filled(900)).batch?.messages.length, 1);
+  assert.throws(() => decodeResponse(filled(2_100)), /filled with what is no message/);
+});
