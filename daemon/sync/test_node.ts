@@ -5,9 +5,10 @@ import { systemTimer, type Timer } from "../bus/timer.ts";
 import { serveMsgbus } from "../service/msgbus_service.ts";
 import { statusOfBusError } from "../service/status.ts";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { NodeName, Store } from "../store/store.ts";
+import type { NodeName, PeerSyncState, Store } from "../store/store.ts";
 import { GrpcPeerLink } from "./grpc_peer_link.ts";
 import type { PeerLink } from "./peer_link.ts";
+import { PEER_ITSELF } from "./peer_state.ts";
 import type { PeerOptions } from "./peer_worker.ts";
 import { serveSync } from "./serve_sync.ts";
 import { Synchronizer } from "./synchronizer.ts";
@@ -105,6 +106,11 @@ export class TestNode implements AsyncDisposable {
 
   publish(topic: string, text: string): Promise<Message> {
     return this.bus.publish({ topic, payload: new TextEncoder().encode(text), headers: new Uint8Array() });
+  }
+
+  /** What is recorded of logs at peers; what is recorded of the peers themselves is left out. */
+  async logStates(): Promise<PeerSyncState[]> {
+    return (await this.bus.peerSyncStates()).filter(({ topic }) => topic !== PEER_ITSELF);
   }
 
   /** The payloads of a log; null for those deleted. */

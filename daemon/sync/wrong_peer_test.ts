@@ -79,7 +79,7 @@ for (const polled of [false, true]) {
     await follow(b, peer);
     await eventually(async () => (await b.texts("t", origin)).length === 1, "the good one is copied");
     await b.sync.record();
-    assert.deepEqual((await b.bus.peerSyncStates()).map(({ topic }) => topic), ["t"]);
+    assert.deepEqual((await b.logStates()).map(({ topic }) => topic), ["t"]);
     assert.deepEqual(b.events, [
       `peer ${polled ? "poll" : "stream"}`,
       `peer ${"t".repeat(64)}: its name is far too long`,
@@ -136,7 +136,7 @@ Deno.test("PollSession keeps nothing of a peer that tells of more logs than a pe
   await eventually(() => b.events.length > 1, "it fails");
   assert.deepEqual(b.events, ["peer poll", "peer failed: the peer tells of more than 500000 logs"]);
   await b.sync.record();
-  assert.deepEqual(await b.bus.peerSyncStates(), []);
+  assert.deepEqual(await b.logStates(), []);
 });
 
 Deno.test("PollSession goes on with other logs where a peer answers with other messages than it was asked for", async () => {
@@ -150,7 +150,7 @@ Deno.test("PollSession goes on with other logs where a peer answers with other m
     return [message(1)];
   };
   await follow(b, peer);
-  const states = () => b.bus.peerSyncStates();
+  const states = () => b.logStates();
   await eventually(
     async () => (await states()).filter(({ lastError }) => lastError !== "").length === 2,
     "both",
