@@ -1,6 +1,6 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
+import { SyncBatchSchema, type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
@@ -61,11 +61,16 @@ export function encodeBatch(log: number, messages: readonly Message[]): Uint8Arr
   return bytes;
 }
 
-/** Reads a response. Throws PeerError "refused" when it is none. */
+/** Reads a response, and passes over fields that it does not know. Throws PeerError "refused" when it is none. */
 export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
   try {
     // A batch is alone in its response, and nearly all responses are batches.
-    if (bytes[0] === RESPONSE_BATCH) return { news: undefined, batch: decodeBatch(bytes) };
+    if (bytes[0] === RESPONSE_BATCH) {
+      const reader = new BinaryReader(bytes);
+      reader.uint32();
+      const batch = reader.bytes();
+      if (reader.pos === reader.len) return { news: undefined, batch: decodeBatch(batch) };
+    }
     checkFieldCount(bytes, MAX_RECEIVED_LOGS);
     const reader = new BinaryReader(bytes);
     while (reader.pos < reader.len) {
@@ -77,8 +82,7 @@ export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
     }
     const news = fromBinary(SyncResponseSchema, bytes, { readUnknownFields: false });
     if (news.batch === undefined) return { news, batch: undefined };
-    const batch = toBinary(SyncResponseSchema, create(SyncResponseSchema, { batch: news.batch }));
-    return { news, batch: decodeBatch(batch) };
+    return { news, batch: decodeBatch(toBinary(SyncBatchSchema, news.batch)) };
   } catch (error) {
     if (error instanceof PeerError) throw error;
     throw new PeerError("refused", "what the peer sent is no SyncResponse", { cause: error });
@@ -116,16 +120,14 @@ function putMessage(
   return at;
 }
 
-function decodeBatch(response: Uint8Array): ReceivedBatch {
-  const outer = new BinaryReader(response);
-  outer.uint32();
-  const reader = new BinaryReader(outer.bytes());
-  if (outer.pos !== outer.len) throw new Error("something follows the batch");
+function decodeBatch(encoded: Uint8Array): ReceivedBatch {
+  const reader = new BinaryReader(encoded);
   let log = 0;
   let headId = 0;
   const messages: ReplicatedMessage[] = [];
   while (reader.pos < reader.len) {
-    switch (reader.uint32()) {
+    const tag = reader.uint32();
+    switch (tag) {
       case BATCH_LOG:
         log = Number(reader.uint64());
         break;
@@ -142,15 +144,15 @@ function decodeBatch(response: Uint8Array): ReceivedBatch {
         messages.push(decodeMessage(reader.bytes(), headId++));
         break;
       default:
-        throw new Error("a field of the batch is unknown");
+        reader.skip(tag & 7 as WireType, tag >>> 3);
     }
   }
   // The messages are views of the response: one that is kept keeps all of it in memory.
   const used = messages.reduce((sum, message) => sum + usedBytes(message), MAX_RECEIVED_PADDING_BYTES);
-  if (response.length > used) {
+  if (encoded.length > used) {
     throw new PeerError("refused", "the peer's batch is filled with what is no message");
   }
-  return { log, messages, bytes: response.length };
+  return { log, messages, bytes: encoded.length };
 }
 
 /** What a message may take on the wire, with fields of another version. */

@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { SyncBatchSchema, SyncResponseSchema } from "@msgbus/proto";
 import { encodeHeaders } from "../bus/headers.ts";
 import { Message } from "../bus/message.ts";
+import type { ReplicatedMessage } from "../store/store.ts";
 import { PeerError } from "./peer_link.ts";
 import { decodeResponse, encodeBatch } from "./sync_codec.ts";
 import { nodeName } from "./test_node.ts";
@@ -27,7 +28,7 @@ const MESSAGES = [
   message(2 ** 40 + 3, new Uint8Array(70_000).fill(7), { long: "x".repeat(300) }),
 ];
 
-const plain = ({ headId, id, createdAtMs, payload, headers, deleted }: Message) => ({
+const plain = ({ headId, id, createdAtMs, payload, headers, deleted }: ReplicatedMessage) => ({
   headId,
   id,
   createdAtMs,
@@ -61,7 +62,7 @@ Deno.test("encodeBatch writes what the generated code reads", () => {
 Deno.test("decodeResponse reads what encodeBatch and the generated code write", () => {
   const read = decodeResponse(encodeBatch(300, MESSAGES)).batch;
   assert.equal(read?.log, 300);
-  assert.deepEqual(read?.messages.map((m) => plain(m as Message)), MESSAGES.map(plain));
+  assert.deepEqual(read?.messages.map(plain), MESSAGES.map(plain));
   const generated = decodeResponse(toBinary(
     SyncResponseSchema,
     create(SyncResponseSchema, {
@@ -80,7 +81,7 @@ Deno.test("decodeResponse reads what encodeBatch and the generated code write", 
     }),
   ));
   assert.equal(generated.news?.heads[0]?.headId, 9n);
-  assert.deepEqual(generated.batch?.messages.map((m) => plain(m as Message)), [
+  assert.deepEqual(generated.batch?.messages.map(plain), [
     {
       headId: 5,
       id: "i",
@@ -96,11 +97,15 @@ Deno.test("decodeResponse gathers headers that stand between other fields, and p
   const [first, second] = [encodeHeaders({ a: "1" }), encodeHeaders({ b: "2" })];
   const unknown = [0x78, 0x05]; // field 15, a varint
   const fields = [0x0a, 1, 0x69, ...first, 0x2a, 1, 0x07, ...second, ...unknown, 0x38, 0x03];
-  const batch = [0x08, 0, 0x10, 1, 0x1a, fields.length, ...fields];
-  const read = decodeResponse(Uint8Array.of(0x22, batch.length, ...batch)).batch;
-  assert.deepEqual(read?.messages.map((m) => plain(m as Message)), [
-    { headId: 1, id: "i", createdAtMs: 3, payload: [7], headers: [...first, ...second], deleted: false },
-  ]);
+  const batch = [...unknown, 0x08, 0, 0x10, 1, 0x1a, fields.length, ...fields, ...unknown];
+  const response = [0x22, batch.length, ...batch];
+  for (const bytes of [response, [...response, ...unknown], [...unknown, ...response]]) {
+    const read = decodeResponse(Uint8Array.from(bytes)).batch;
+    assert.deepEqual(read?.messages.map(plain), [
+      { headId: 1, id: "i", createdAtMs: 3, payload: [7], headers: [...first, ...second], deleted: false },
+    ]);
+    assert.deepEqual([read?.log, read?.bytes], [0, bytes.length]);
+  }
 });
 
 Deno.test("decodeResponse refuses what is cut or none", () => {
