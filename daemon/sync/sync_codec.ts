@@ -6,6 +6,7 @@ import type { ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
 import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES, MAX_RECEIVED_PADDING_BYTES } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";
+import { withoutUnreadableNames } from "./unreadable_names.ts";
 
 /** Tags: field number × 8 + wire type. */
 const RESPONSE_BATCH = 0x22;
@@ -24,7 +25,7 @@ const NO_BYTES = new Uint8Array();
 export interface ReceivedBatch {
   readonly log: number;
   readonly messages: ReplicatedMessage[];
-  /** On the wire. */
+  /** Of the batch on the wire. */
   readonly bytes: number;
 }
 
@@ -80,12 +81,21 @@ export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
         checkFieldCount(reader.bytes(), MAX_RECEIVED_MESSAGES + 2);
       } else reader.skip(wireType, field);
     }
-    const news = fromBinary(SyncResponseSchema, bytes, { readUnknownFields: false });
+    const news = decodeNews(bytes);
     if (news.batch === undefined) return { news, batch: undefined };
     return { news, batch: decodeBatch(toBinary(SyncBatchSchema, news.batch)) };
   } catch (error) {
     if (error instanceof PeerError) throw error;
     throw new PeerError("refused", "what the peer sent is no SyncResponse", { cause: error });
+  }
+}
+
+function decodeNews(bytes: Uint8Array): SyncResponse {
+  try {
+    return fromBinary(SyncResponseSchema, bytes, { readUnknownFields: false });
+  } catch {
+    // Where that was not the reason, it fails again.
+    return fromBinary(SyncResponseSchema, withoutUnreadableNames(bytes), { readUnknownFields: false });
   }
 }
 

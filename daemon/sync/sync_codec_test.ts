@@ -104,7 +104,7 @@ Deno.test("decodeResponse gathers headers that stand between other fields, and p
     assert.deepEqual(read?.messages.map(plain), [
       { headId: 1, id: "i", createdAtMs: 3, payload: [7], headers: [...first, ...second], deleted: false },
     ]);
-    assert.deepEqual([read?.log, read?.bytes], [0, bytes.length]);
+    assert.equal(read?.log, 0);
   }
 });
 
