@@ -1,4 +1,4 @@
-import { GrpcServer, listenMemory } from "@msgbus/grpc";
+import { type Connect, GrpcServer, type GrpcServerOptions, listenMemory } from "@msgbus/grpc";
 import { Bus } from "../bus/bus.ts";
 import type { Message } from "../bus/message.ts";
 import { systemTimer, type Timer } from "../bus/timer.ts";
@@ -20,6 +20,9 @@ export interface TestNodeOptions {
   readonly pollMs?: number;
   /** Of the synchronization; the system's where absent. */
   readonly timer?: Timer;
+  /** Milliseconds since the Unix epoch; the system's where it is left out. */
+  readonly clock?: () => number;
+  readonly server?: GrpcServerOptions;
 }
 
 export function nodeName(deviceId: string): NodeName {
@@ -33,16 +36,14 @@ export class TestNode implements AsyncDisposable {
   readonly store: Store;
   /** What people would read in the log. */
   readonly events: string[] = [];
-  readonly #server = new GrpcServer();
+  readonly #server: GrpcServer;
   readonly #listener = listenMemory();
   readonly #stopping = new AbortController();
   readonly #serving: Promise<void>;
 
-  private constructor(
-    bus: Bus,
-    store: Store,
-    { plain = false, pollMs = 20, timer = systemTimer }: TestNodeOptions,
-  ) {
+  private constructor(bus: Bus, store: Store, options: TestNodeOptions) {
+    const { plain = false, pollMs = 20, clock = Date.now, timer = systemTimer, server = {} } = options;
+    this.#server = new GrpcServer(server);
     this.bus = bus;
     this.store = store;
     this.sync = new Synchronizer({
@@ -55,7 +56,7 @@ export class TestNode implements AsyncDisposable {
         logFailed: (peer, topic, _, reason) => this.events.push(`${peer} ${topic}: ${reason}`),
       },
       timer,
-      now: Date.now,
+      now: clock,
       random: () => 0.5,
     });
     serveMsgbus(this.#server, bus, this.#stopping.signal, undefined, this.sync);
@@ -76,16 +77,21 @@ export class TestNode implements AsyncDisposable {
     const bus = await Bus.open({
       store,
       node: nodeName(deviceId),
-      clock: Date.now,
+      clock: options.clock ?? Date.now,
       random: (into) => crypto.getRandomValues(into),
     });
     return new TestNode(bus, store, options);
   }
 
+  /** Connects to this node. */
+  get connect(): Connect {
+    return this.#listener.connect;
+  }
+
   /** A new connection to this node. */
-  link(): PeerLink {
+  link(connect = this.connect): PeerLink {
     return new GrpcPeerLink({
-      connect: this.#listener.connect,
+      connect,
       authority: "localhost",
       scheme: "http",
       token: undefined,

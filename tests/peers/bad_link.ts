@@ -4,6 +4,8 @@ import net from "node:net";
 export class BadLink implements AsyncDisposable {
   /** What to connect to. */
   readonly address: string;
+  /** Bytes that have passed, both ways. */
+  passed = 0;
   readonly #server: net.Server;
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   #state: "whole" | "cut" | "silent" = "whole";
@@ -68,6 +70,7 @@ export class BadLink implements AsyncDisposable {
       from.on("data", (bytes) => {
         const passing = from === server ? bytes.slice(0, this.#left) : bytes;
         if (from === server) this.#left -= passing.length;
+        this.passed += passing.length;
         if (passing.length === 0 || to.write(passing)) return;
         from.pause();
         to.once("drain", () => this.#state === "whole" && from.resume());
