@@ -36,7 +36,8 @@ export class MemoryStore implements Store {
   /** The id of the message with sequence n is at n - 1. */
   readonly #ids: string[] = [];
   readonly #queues = new Map<string, MemoryQueue>();
-  readonly #states: PeerSyncState[] = [];
+  /** By peer. */
+  readonly #states = new Map<string, LogMap<PeerSyncState>>();
   readonly #cursors = new Map<string, PeerCursor>();
   #closed = false;
 
@@ -147,7 +148,9 @@ export class MemoryStore implements Store {
   }
 
   peerSyncStates(): Promise<readonly PeerSyncState[]> {
-    return this.#call(() => [...this.#states].sort(comparePeerSyncStates));
+    return this.#call(() =>
+      [...this.#states.values()].flatMap((ofPeer) => [...ofPeer.values()]).sort(comparePeerSyncStates)
+    );
   }
 
   peerCursor(peer: string): Promise<PeerCursor | undefined> {
@@ -224,9 +227,9 @@ export class MemoryStore implements Store {
   }
 
   #putState(state: PeerSyncState): void {
-    const known = this.#states.findIndex((other) => comparePeerSyncStates(other, state) === 0);
-    if (known < 0) this.#states.push(state);
-    else this.#states[known] = state;
+    let ofPeer = this.#states.get(state.peer);
+    if (ofPeer === undefined) this.#states.set(state.peer, ofPeer = new LogMap());
+    ofPeer.set(state.topic, state.origin, state);
   }
 
   #logOf(topic: string, origin: NodeName): MemoryLog {
