@@ -6,7 +6,8 @@ import { systemTimer } from "./bus/timer.ts";
 import type { Bus } from "./bus/bus.ts";
 import type { Config, Peer, PeerTls } from "./config/config.ts";
 import { ConfigError } from "./config/error.ts";
-import type { Logger } from "./log.ts";
+import type { Logger, LogProperties } from "./log.ts";
+import { LogGate } from "./log_gate.ts";
 import { GrpcPeerLink } from "./sync/grpc_peer_link.ts";
 import { patientConnect } from "./sync/patient_connect.ts";
 import { PeerError } from "./sync/peer_link.ts";
@@ -82,9 +83,21 @@ async function readPeerTls({ caPath, certPath, keyPath, domain }: PeerTls): Prom
   };
 }
 
+/** Records of single logs that are written at once; later ones are counted, and one in a second is written. */
+const LOG_RECORD_BURST = 100;
+const LOG_RECORD_INTERVAL_MS = 1_000;
+
 /** A peer that can't be reached fails every second: only the first time, and each new reason, is worth a line. */
 function eventLog(log: Logger, onFailed: (peer: string) => void): SyncEvents {
   const reasons = new Map<string, string>();
+  // A peer may have any number of logs that fail.
+  const gate = new LogGate(LOG_RECORD_BURST, LOG_RECORD_INTERVAL_MS);
+  const warnOfLog = (text: string, properties: LogProperties) => {
+    const omitted = gate.pass();
+    if (omitted === undefined) return;
+    if (omitted === 0) log.warn(text, properties);
+    else log.warn(`${text} ({omitted} such records before it were not written)`, { ...properties, omitted });
+  };
   return {
     connected(peer, { node }, mode) {
       reasons.delete(peer);
@@ -98,14 +111,14 @@ function eventLog(log: Logger, onFailed: (peer: string) => void): SyncEvents {
       log[level]("peer {peer}: {reason}; trying again, the next time in {retryMs} ms", record);
     },
     forked(peer, topic, origin, reason) {
-      log.warn(
+      warnOfLog(
         'peer {peer}: "{topic}" of {origin} is forked, and not copied from this peer until `msgbusd sync resolve` decides: ' +
           "{reason}",
         { peer, topic, origin: formatNode(origin), reason },
       );
     },
     logFailed(peer, topic, origin, reason) {
-      log.warn('peer {peer}: "{topic}" of {origin} can\'t be copied, all else goes on: {reason}', {
+      warnOfLog('peer {peer}: "{topic}" of {origin} can\'t be copied, all else goes on: {reason}', {
         peer,
         topic,
         origin: formatNode(origin),
