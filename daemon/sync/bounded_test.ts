@@ -52,7 +52,7 @@ function sessionOf(
     news: toBinary(
       SyncResponseSchema,
       as(create(SyncResponseSchema, {
-        ...log === 0 && { welcome: as(create(SyncWelcomeSchema)) },
+        ...log === 0 && { welcome: as(create(SyncWelcomeSchema, { node: peer })) },
         logs: [as(create(SyncLogSchema, { log: BigInt(log), topic, origin: as(peerId()) }))],
         heads: [as(create(SyncHeadSchema, { log: BigInt(log), headId: 1n }))],
       })),
@@ -207,7 +207,7 @@ Deno.test("StreamSession refuses a log with a header bomb, or text that is none,
     return [log, Uint8Array.from(field(4, [8, log, 16, 1, ...field(3, message)]))] as const;
   });
   await using server = new WirePeer({
-    news: [Uint8Array.from([...field(1, []), ...logs, ...heads])],
+    news: [Uint8Array.from([...field(1, field(1, origin)), ...logs, ...heads])],
     followed: new Map(followed),
   });
   await using node = await TestNode.start("b");
