@@ -172,11 +172,13 @@ export class FifoForwarding {
   async #acknowledge(log: Log): Promise<void> {
     const { node, logs, publisher, uuids, now } = this.#ports;
     const topic = FIFO_RECEIVED_TOPIC_PREFIX + nodeKey(log.origin);
-    const head = log.head;
+    const [last] = await log.storedPage(log.head, 1, 1);
+    if (last === undefined) return;
     const before = logs.get(topic, node);
-    if (before !== undefined && await lastReceipt(before) >= head) return;
+    const said = before && await lastReceipt(before);
+    if (said?.headId === last.headId && said.messageId === last.id) return;
     const at = now();
-    const payload = encoder.encode(JSON.stringify({ head_id: head }));
+    const payload = encoder.encode(JSON.stringify({ head_id: last.headId, message_id: last.id }));
     await publisher.publish(topic, node, uuids.next(at), at, payload, NO_BYTES);
   }
 
@@ -185,9 +187,13 @@ export class FifoForwarding {
     const { node, logs, deleteStored } = this.#ports;
     const log = logs.get(FIFO_TOPIC_PREFIX + nodeKey(receipts.origin), node);
     if (log === undefined) return;
-    const received = Math.min(await lastReceipt(receipts), log.head);
+    const receipt = await lastReceipt(receipts);
+    if (receipt === undefined) return;
+    const received = Math.min(receipt.headId, log.head);
     const [last] = received > 0 ? await log.storedPage(received, 1, 1) : [];
     if (last === undefined || last.deleted) return;
+    // The target received another log of ours, before the data was lost or an older copy restored: nothing of this one.
+    if (receipt.messageId !== undefined && receipt.messageId !== last.id) return;
     await deleteStored(log, await this.#firstWaiting(log, received), received);
   }
 
@@ -204,15 +210,23 @@ export class FifoForwarding {
   }
 }
 
-/** Up to which head the newest receipt goes; 0 where there is none that can be read. */
-async function lastReceipt(log: Log): Promise<number> {
+/** Up to where a log was received. */
+interface Receipt {
+  readonly headId: number;
+  /** Which message that was; undefined where an earlier version wrote it. */
+  readonly messageId: string | undefined;
+}
+
+/** The newest receipt; undefined where there is none that can be read. */
+async function lastReceipt(log: Log): Promise<Receipt | undefined> {
   const [message] = log.head > 0 ? await log.storedPage(log.head, 1, 1) : [];
-  if (message === undefined) return 0;
+  if (message === undefined) return undefined;
   try {
-    const { head_id: head } = JSON.parse(decoder.decode(message.payload));
-    return Number.isSafeInteger(head) && head > 0 ? head : 0;
+    const { head_id: headId, message_id: id } = JSON.parse(decoder.decode(message.payload));
+    if (!Number.isSafeInteger(headId) || headId < 1) return undefined;
+    return { headId, messageId: typeof id === "string" ? id : undefined };
   } catch {
-    return 0; // of another version: the next one may be of ours
+    return undefined; // of another version: the next one may be of ours
   }
 }
 
