@@ -11,14 +11,13 @@ import { Listeners } from "./listeners.ts";
 import type { Logger } from "./log.ts";
 import { LogGate } from "./log_gate.ts";
 import type { ServerCredentials } from "./server_credentials.ts";
-import { followPeers, openSynchronizer } from "./peers.ts";
 import { serveMsgbus } from "./service/msgbus_service.ts";
 import { statusOfBusError } from "./service/status.ts";
 import { serveStandardServices } from "./service/standard_services.ts";
 import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Store } from "./store/store.ts";
-import { serveSync } from "./sync/serve_sync.ts";
+import { registerSync } from "./sync/sync_methods.ts";
 import type { SharedSecret } from "./sync/shared_secret.ts";
 import type { Synchronizer } from "./sync/synchronizer.ts";
 import { systemTimer } from "./bus/timer.ts";
@@ -33,7 +32,7 @@ export class Daemon {
   readonly #store: Store;
   readonly #bus: Bus;
   readonly #server: GrpcServer;
-  readonly #synchronizer: Synchronizer;
+  readonly #synchronizer: Synchronizer | undefined;
   readonly #stopping: AbortController;
   readonly #serving: Promise<void>[];
   readonly #log: Logger;
@@ -48,7 +47,7 @@ export class Daemon {
     store: Store,
     bus: Bus,
     server: GrpcServer,
-    synchronizer: Synchronizer,
+    synchronizer: Synchronizer | undefined,
     listeners: Listeners,
     authenticator: Authenticator | undefined,
     config: Config,
@@ -92,17 +91,24 @@ export class Daemon {
       const stopping = new AbortController();
       const authenticator = auth && await openAuthenticator(bus, auth);
       let discovered: DiscoveredPeers | undefined;
-      const synchronizer = openSynchronizer(bus, config, log, (peer) => discovered?.failed(peer));
+      // Loads the code for it as well, which a daemon without peers should not hold in memory.
+      const peers = config.peers.length > 0 || config.discovery !== undefined
+        ? await import("./peers.ts")
+        : undefined;
+      const synchronizer = peers?.openSynchronizer(bus, config, log, (peer) => discovered?.failed(peer));
       const secret = await readSecret(config);
       const accessOf = authenticator && ((call: ServerCall) => authenticator.busOf(call));
       serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer);
-      serveSync(server, bus, {
-        synchronizer,
-        timer: systemTimer,
-        secret,
-        stopping: stopping.signal,
-        accessOf: accessOf ?? (() => bus),
-        statusOf: statusOfBusError,
+      registerSync(server, async () => {
+        const { syncHandlers } = await import("./sync/serve_sync.ts");
+        return syncHandlers(bus, {
+          synchronizer,
+          timer: systemTimer,
+          secret,
+          stopping: stopping.signal,
+          accessOf: accessOf ?? (() => bus),
+          statusOf: statusOfBusError,
+        });
       });
       const health = serveStandardServices(server, bus);
       stopping.signal.addEventListener("abort", () => health.stop(), { once: true });
@@ -118,7 +124,7 @@ export class Daemon {
         stopping,
         log,
       );
-      if (config.discovery !== undefined) {
+      if (config.discovery !== undefined && synchronizer !== undefined) {
         const { addresses } = daemon;
         const { discovery } = config;
         const { DiscoveredPeers } = await import("./discovered_peers.ts");
@@ -144,7 +150,7 @@ export class Daemon {
         durability: config.durability,
         logs: bus.heads().length,
       });
-      await followPeers(synchronizer, config);
+      if (synchronizer !== undefined) await peers?.followPeers(synchronizer, config);
       return daemon;
     } catch (error) {
       await store.close();
@@ -207,7 +213,7 @@ export class Daemon {
     this.#log.info("stopping: {connections} connections", { connections: this.#server.connections });
     // A subscription has no end of its own to wait for.
     this.#stopping.abort(new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again"));
-    await this.#synchronizer.close();
+    await this.#synchronizer?.close();
     await this.#server.shutdown(STOP_GRACE_MS);
     await Promise.all(this.#serving);
     await this.#bus.close();

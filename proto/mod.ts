@@ -4,4 +4,3 @@
  * @module
  */
 export * from "./gen/msgbus/v1/msgbus_pb.ts";
-export * from "./gen/msgbus/v1/sync_pb.ts";

@@ -1,10 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  ForkDecision as WireForkDecision,
-  MsgbusService,
-  PublishRequestSchema,
-  SyncService,
-} from "@msgbus/proto";
+import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
+import { ForkDecision as WireForkDecision, SyncService } from "@msgbus/proto/sync";
 import type { CallOptions } from "./call_options.ts";
 import type { ClientOptions } from "./client_options.ts";
 import { FetchSource } from "./fetch_source.ts";

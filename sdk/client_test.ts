@@ -10,19 +10,21 @@ import {
   EnqueueFifoResponseSchema,
   FetchRequestSchema,
   Fork,
-  ForkDecision,
   GetHeadResponseSchema,
   HealthResponseSchema,
-  ListArchivedLogsResponseSchema,
   ListHeadsResponseSchema,
   ListPeerSyncStatesResponseSchema,
   PeerMode,
   PublishRequestSchema,
   PublishResponseSchema,
   ReadyResponseSchema,
+} from "@msgbus/proto";
+import {
+  ForkDecision,
+  ListArchivedLogsResponseSchema,
   ResolveForkRequestSchema,
   ResolveForkResponseSchema,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import assert from "node:assert/strict";
 import { connect } from "./client.ts";
 import { MsgbusError } from "./error.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { connectTcp } from "@msgbus/grpc";
-import { SyncFollowSchema, SyncHelloSchema } from "@msgbus/proto";
+import { SyncFollowSchema, SyncHelloSchema } from "@msgbus/proto/sync";
 import { residentBytes } from "../bench/resident.ts";
 import { TestCaller } from "../daemon/sync/test_caller.ts";
 import { TempFolder } from "./daemon_process.ts";

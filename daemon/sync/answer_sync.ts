@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { NodeId } from "@msgbus/proto";
 import {
-  type NodeId,
   SyncHeadSchema,
   type SyncHello,
   SyncLogSchema,
@@ -9,7 +9,7 @@ import {
   SyncRequestSchema,
   type SyncResponse,
   SyncResponseSchema,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import { BusError } from "../bus/error.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { Subscription } from "../bus/subscription.ts";

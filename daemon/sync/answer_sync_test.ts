@@ -6,7 +6,7 @@ import {
   SyncPositionSchema,
   type SyncRequest,
   SyncRequestSchema,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import { isBusError, openTestBus, publishText } from "../bus/test_bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { answerSync, type SyncOutput, type SyncSource } from "./answer_sync.ts";

@@ -10,6 +10,9 @@ import {
   ListHeadsResponseSchema,
   MessageEnvelopeSchema,
   NodeIdSchema,
+  TopicHeadSchema,
+} from "@msgbus/proto";
+import {
   SyncBatchSchema,
   SyncFollowSchema,
   SyncHeadSchema,
@@ -18,8 +21,7 @@ import {
   SyncMessageSchema,
   SyncResponseSchema,
   SyncWelcomeSchema,
-  TopicHeadSchema,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import { ManualClock } from "../../grpc/testing/manual_clock.ts";
 import { encodeHeaders } from "../bus/headers.ts";
 import { TestCaller } from "./test_caller.ts";

@@ -16,7 +16,8 @@ import {
   Status,
   StatusError,
 } from "@msgbus/grpc";
-import { FetchRequestSchema, FetchResponseSchema, MsgbusService, SyncService } from "@msgbus/proto";
+import { FetchRequestSchema, FetchResponseSchema, MsgbusService } from "@msgbus/proto";
+import { SyncService } from "@msgbus/proto/sync";
 import { encodeHeaders } from "../bus/headers.ts";
 import type { NodeName, ReplicatedMessage } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";

@@ -1,5 +1,5 @@
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { type GrpcServer, type MethodHandler, type ServerCall, Status, StatusError } from "@msgbus/grpc";
+import { type GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc";
 import {
   ForkDecision as WireDecision,
   ListArchivedLogsRequestSchema,
@@ -8,19 +8,20 @@ import {
   ProveResponseSchema,
   ResolveForkRequestSchema,
   ResolveForkResponseSchema,
-  SyncService,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import type { Bus } from "../bus/bus.ts";
 import type { BusAccess } from "../bus/bus_access.ts";
 import { BusError } from "../bus/error.ts";
 import type { Timer } from "../bus/timer.ts";
 import { answerSync, nodeOf } from "./answer_sync.ts";
 import { NONCE_BYTES, type SharedSecret } from "./shared_secret.ts";
+import { registerSync, type SyncHandlers } from "./sync_methods.ts";
 import type { ForkDecision, Synchronizer } from "./synchronizer.ts";
 
 /** What serving needs beside the bus. */
 export interface ServeSyncOptions {
-  readonly synchronizer: Synchronizer;
+  /** Undefined where the node copies from nobody. */
+  readonly synchronizer: Synchronizer | undefined;
   readonly timer: Timer;
   /** What the daemon proves to know; undefined where it knows none. */
   readonly secret?: SharedSecret | undefined;
@@ -31,15 +32,26 @@ export interface ServeSyncOptions {
   readonly statusOf: (error: unknown) => unknown;
 }
 
-/** Registers `msgbus.v1.SyncService`: sessions for whoever has the grant "sync", decisions for admins. */
-export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOptions): void {
+/** What answers SyncService: sessions for whoever has the grant "sync", decisions for admins. */
+export function syncHandlers(bus: Bus, options: ServeSyncOptions): SyncHandlers {
   const { synchronizer, timer, stopping, accessOf, statusOf } = options;
-  const method = (name: keyof typeof SyncService.method, handler: MethodHandler) =>
-    server.method(`/${SyncService.typeName}/${SyncService.method[name].name}`, handler);
 
-  method("sync", {
-    kind: "bidi_streaming",
-    async handle(requests, call) {
+  const unary = <Request extends DescMessage, Response extends DescMessage>(
+    requestSchema: Request,
+    responseSchema: Response,
+    answer: (request: MessageShape<Request>) => Promise<MessageShape<Response>>,
+  ) =>
+  async (bytes: Uint8Array, call: ServerCall) => {
+    try {
+      accessOf(call).requireGrant("admin", "decide about logs");
+      return toBinary(responseSchema, await answer(decode(requestSchema, bytes)));
+    } catch (error) {
+      throw statusOf(error);
+    }
+  };
+
+  return {
+    async Sync(requests, call) {
       try {
         const access = accessOf(call);
         access.requireGrant("sync", "copy all logs");
@@ -51,12 +63,9 @@ export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOption
       }
       if (stopping.aborted) throw new StatusError(Status.UNAVAILABLE, "the daemon stops: connect again");
     },
-  });
 
-  // Open to all: the answer tells nothing to who does not know the secret.
-  method("prove", {
-    kind: "unary",
-    async handle(bytes) {
+    // Open to all: the answer tells nothing to who does not know the secret.
+    async Prove(bytes) {
       try {
         const { nonce } = decode(ProveRequestSchema, bytes);
         if (options.secret === undefined) {
@@ -80,47 +89,37 @@ export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOption
         throw statusOf(error);
       }
     },
-  });
 
-  const unary = <Request extends DescMessage, Response extends DescMessage>(
-    name: keyof typeof SyncService.method,
-    requestSchema: Request,
-    responseSchema: Response,
-    answer: (request: MessageShape<Request>) => Promise<MessageShape<Response>>,
-  ) =>
-    method(name, {
-      kind: "unary",
-      async handle(bytes, call) {
-        try {
-          accessOf(call).requireGrant("admin", "decide about logs");
-          return toBinary(responseSchema, await answer(decode(requestSchema, bytes)));
-        } catch (error) {
-          throw statusOf(error);
-        }
-      },
-    });
+    ResolveFork: unary(ResolveForkRequestSchema, ResolveForkResponseSchema, async (request) => {
+      if (synchronizer === undefined) {
+        throw new BusError("not_found", "Cannot resolve: this node copies from no peer; give it --peer");
+      }
+      const forks = await synchronizer.resolve({
+        peer: request.peer,
+        origin: nodeOf(request.origin),
+        topic: request.topic,
+        decision: decisionOf(request.decision),
+      });
+      return create(ResolveForkResponseSchema, { forks: forks.map((fork) => ({ ...fork })) });
+    }),
 
-  unary("resolveFork", ResolveForkRequestSchema, ResolveForkResponseSchema, async (request) => {
-    const forks = await synchronizer.resolve({
-      peer: request.peer,
-      origin: nodeOf(request.origin),
-      topic: request.topic,
-      decision: decisionOf(request.decision),
-    });
-    return create(ResolveForkResponseSchema, { forks: forks.map((fork) => ({ ...fork })) });
-  });
+    ListArchivedLogs: unary(ListArchivedLogsRequestSchema, ListArchivedLogsResponseSchema, async () => {
+      const logs = await bus.archivedLogs();
+      return create(ListArchivedLogsResponseSchema, {
+        logs: logs.map(({ topic, origin, name, headId }) => ({
+          topic,
+          origin,
+          archive: name,
+          headId: BigInt(headId),
+        })),
+      });
+    }),
+  };
+}
 
-  unary("listArchivedLogs", ListArchivedLogsRequestSchema, ListArchivedLogsResponseSchema, async () => {
-    const logs = await bus.archivedLogs();
-    return create(ListArchivedLogsResponseSchema, {
-      logs: logs.map(({ topic, origin, name, headId }) => ({
-        topic,
-        origin,
-        archive: name,
-        headId: BigInt(headId),
-      })),
-    });
-  });
+/** Registers SyncService with its code already there. */
+export function serveSync(server: GrpcServer, bus: Bus, options: ServeSyncOptions): void {
+  registerSync(server, () => Promise.resolve(syncHandlers(bus, options)));
 }
 
 function decisionOf(decision: WireDecision): ForkDecision {

@@ -9,7 +9,7 @@ import {
   type SyncResponse,
   SyncUnfollowSchema,
   type SyncWelcome,
-} from "@msgbus/proto";
+} from "@msgbus/proto/sync";
 import { NAME_BYTES } from "../bus/limits.ts";
 import { formatNode, isSameNode } from "../bus/names.ts";
 import { LogMap, type NodeName } from "../store/store.ts";

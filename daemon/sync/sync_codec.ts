@@ -1,6 +1,6 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { SyncBatchSchema, type SyncResponse, SyncResponseSchema } from "@msgbus/proto";
+import { SyncBatchSchema, type SyncResponse, SyncResponseSchema } from "@msgbus/proto/sync";
 import type { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { SyncBatchSchema, SyncResponseSchema } from "@msgbus/proto";
+import { SyncBatchSchema, SyncResponseSchema } from "@msgbus/proto/sync";
 import { encodeHeaders } from "../bus/headers.ts";
 import { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { Channel, type Connect, type ResponseStream } from "@msgbus/grpc";
-import { type SyncRequest, SyncRequestSchema } from "@msgbus/proto";
+import { type SyncRequest, SyncRequestSchema } from "@msgbus/proto/sync";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { decodeResponse } from "./sync_codec.ts";
 

@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type SyncRequest, SyncRequestSchema, SyncResponseSchema } from "@msgbus/proto";
+import { type SyncRequest, SyncRequestSchema, SyncResponseSchema } from "@msgbus/proto/sync";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { PeerError, type PeerIdentity, type PeerLink, type RemoteHead } from "./peer_link.ts";
 import { nodeName } from "./test_node.ts";

@@ -1,12 +1,7 @@
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { GrpcServer, listenMemory } from "@msgbus/grpc";
-import {
-  type HealthResponse,
-  HealthResponseSchema,
-  MsgbusService,
-  SyncRequestSchema,
-  SyncService,
-} from "@msgbus/proto";
+import { type HealthResponse, HealthResponseSchema, MsgbusService } from "@msgbus/proto";
+import { SyncRequestSchema, SyncService } from "@msgbus/proto/sync";
 import { GrpcPeerLink } from "./grpc_peer_link.ts";
 import type { PeerOptions } from "./peer_worker.ts";
 import { nodeName } from "./test_node.ts";

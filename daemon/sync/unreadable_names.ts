@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, type WireType } from "@bufbuild/protobuf/wire";
-import { SyncLogSchema } from "@msgbus/proto";
+import { SyncLogSchema } from "@msgbus/proto/sync";
 
 /** Tags: field number × 8 + wire type. */
 const RESPONSE_LOGS = 0x12;

@@ -1,7 +1,7 @@
 /** Peers that say what is wrong, too much, or nothing: they harm nobody but themselves. */
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { SyncRequestSchema } from "@msgbus/proto";
+import { SyncRequestSchema } from "@msgbus/proto/sync";
 import { systemTimer } from "../bus/timer.ts";
 import type { PeerSyncState, ReplicatedMessage } from "../store/store.ts";
 import { MAX_LOGS_OF_PEER } from "./limits.ts";

@@ -12,8 +12,8 @@ import {
   MsgbusService,
   SubscribeRequestSchema,
   SubscribeResponseSchema,
-  SyncService,
 } from "@msgbus/proto";
+import { SyncService } from "@msgbus/proto/sync";
 import { type Client, connect } from "../client.ts";
 import type { ClientOptions } from "../client_options.ts";
 import { pathOf } from "../rpc.ts";
