@@ -14,9 +14,12 @@ const VERSIONS = ["v1", "v1alpha"];
  * those of `schemas`. These are a serialized `google.protobuf.FileDescriptorSet` that includes what its files import, as
  * `buf build` and `protoc --include_imports` make it; they are asked for with the first question, and cost nothing until then.
  */
-export function registerReflection(server: GrpcServer, schemas: () => Uint8Array): void {
+export function registerReflection(
+  server: GrpcServer,
+  schemas: () => Uint8Array | Promise<Uint8Array>,
+): void {
   let reflector: Promise<Reflector> | undefined;
-  const load = async () => new (await import("./reflector.ts")).Reflector(server, schemas());
+  const load = async () => new (await import("./reflector.ts")).Reflector(server, await schemas());
   for (const version of VERSIONS) {
     server.method(`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, {
       kind: "bidi_streaming",

@@ -29,6 +29,8 @@ Deno.test("grpcurl lists, describes and calls the daemon without schema files", 
     (await grpcurl(address, "list")).text,
     /^grpc\.health\.v1\.Health$[\s\S]*^msgbus\.v1\.MsgbusService$/m,
   );
+  const sync = await grpcurl(address, "describe", "msgbus.v1.SyncService.Sync");
+  assert.match(sync.text, /rpc Sync \( stream \.msgbus\.v1\.SyncRequest \)/);
   const described = await grpcurl(address, "describe", "msgbus.v1.MsgbusService.Publish");
   assert.match(described.text, /rpc Publish \( \.msgbus\.v1\.PublishRequest \)/);
   const published = await grpcurl(

@@ -11,8 +11,11 @@ import type { Bus } from "../bus/bus.ts";
  * server reflection. The caller stops the health service before the server.
  */
 export function serveStandardServices(server: GrpcServer, bus: Bus): HealthService {
-  registerReflection(server, () => {
-    const schemas = create(FileDescriptorSetSchema, { file: [file_msgbus_v1_msgbus.proto] });
+  registerReflection(server, async () => {
+    const { file_msgbus_v1_sync } = await import("@msgbus/proto/sync");
+    const schemas = create(FileDescriptorSetSchema, {
+      file: [file_msgbus_v1_msgbus.proto, file_msgbus_v1_sync.proto],
+    });
     return toBinary(FileDescriptorSetSchema, schemas);
   });
   return new HealthService({
