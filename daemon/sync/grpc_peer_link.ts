@@ -57,9 +57,14 @@ const MAX_ANSWER_FIELDS = 1_000;
 /** The way to a peer by gRPC. */
 export class GrpcPeerLink implements PeerLink {
   readonly #channel: Channel;
+  /** Whether the peer has said who it is. */
+  #identified = false;
 
   constructor({ connect, authority, scheme, token }: PeerEndpoint) {
-    this.#channel = new Channel(once(connect), {
+    // Another connection might lead to another node than the one that said who it is: whoever wants one dials anew.
+    const connectOnce: Connect = (signal) =>
+      this.#identified ? Promise.reject(new Error("the connection to the peer was lost")) : connect(signal);
+    this.#channel = new Channel(connectOnce, {
       authority,
       scheme,
       userAgent: "msgbusd",
@@ -75,6 +80,7 @@ export class GrpcPeerLink implements PeerLink {
 
   async identify(): Promise<PeerIdentity> {
     const { node, incarnation } = await this.#ask(MsgbusService.method.health, {});
+    this.#identified = true;
     return { node: nodeOf(node), incarnation };
   }
 
@@ -198,16 +204,6 @@ class GrpcSyncStream implements SyncStream {
       else await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
-}
-
-/** A second connection might lead to another node than the one that was asked who it is: whoever wants one dials anew. */
-function once(connect: Connect): Connect {
-  let used = false;
-  return (signal) => {
-    if (used) return Promise.reject(new Error("the connection to the peer was lost"));
-    used = true;
-    return connect(signal);
-  };
 }
 
 function pathOf(method: DescMethod): string {
