@@ -105,6 +105,7 @@ export class Daemon {
           synchronizer,
           timer: systemTimer,
           secret,
+          isOwnAddress: (address) => discovered?.isOwnAddress(address) ?? false,
           stopping: stopping.signal,
           accessOf: accessOf ?? (() => bus),
           statusOf: statusOfBusError,

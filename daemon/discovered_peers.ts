@@ -90,6 +90,11 @@ export class DiscoveredPeers {
     if (this.#gone.delete(peer)) void this.#options.synchronizer.remove(peer);
   }
 
+  /** Whether a "host:port" is where others find this daemon. */
+  isOwnAddress(address: string): boolean {
+    return this.#discovery?.ownEndpoint === address;
+  }
+
   /** Says goodbye. */
   async close(): Promise<void> {
     await this.#discovery?.close();
@@ -108,7 +113,8 @@ export class DiscoveredPeers {
     log.info("discovery: found {node} at {endpoint}", { node: formatNode(node), endpoint });
     const { include, exclude } = discovery;
     const dial = () => dialFound(endpoint, config);
-    void synchronizer.add({ peer: endpoint, dial, identity: node, include, exclude, secret }).catch((error) =>
+    const proof = secret && { secret, address: endpoint.replace(/^https?:\/\//, "") };
+    void synchronizer.add({ peer: endpoint, dial, identity: node, include, exclude, proof }).catch((error) =>
       log.error("discovery: {endpoint} can't be followed: {error}", { endpoint, error: String(error) })
     );
   }

@@ -86,7 +86,7 @@ export const SETTINGS = {
     argument: "<file>",
     env: "MSGBUS_PEER_TOKEN_FILE",
     doc:
-      'File with the token to show to peers, which must grant "sync" there. SIGHUP is not needed: it is read for ' +
+      'File with the token to show to peers, which must grant "sync" there; not to daemons found by --discover without TLS. SIGHUP is not needed: it is read for ' +
       "each connection.",
     wish: "the path of a file",
   }, path),

@@ -64,6 +64,13 @@ export class Discovery {
     this.#repeat(FIRST_REPEAT_MS);
   }
 
+  /** The "host:port" under which others find this daemon; undefined while that is not known. */
+  get ownEndpoint(): string | undefined {
+    const { announcement } = this.#options;
+    if (announcement === undefined || this.#ownAddress === undefined) return undefined;
+    return hostPort(this.#ownAddress, announcement.port);
+  }
+
   /** Says goodbye, so that others need not wait until its announcement is too old. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -127,13 +134,13 @@ export class Discovery {
     const { node, announcement: own, events, timer } = this.#options;
     const { tenantId, blName, deviceId } = announcement.node;
     if (announcement.incarnation === own?.incarnation) {
-      this.#ownAddress = address; // what we said came back: that is how the network sees us
+      // What we said came back: that is how the network sees us, unless somebody else repeats it.
+      if (address !== this.#ownAddress && this.#options.multicast.isOwn(address)) this.#ownAddress = address;
       return;
     }
     const isOurs = blName === node.blName && deviceId === node.deviceId;
     if (tenantId !== node.tenantId || isOurs) return;
-    const host = address.includes(":") ? `[${address}]` : address;
-    const endpoint = `${announcement.secure ? "https" : "http"}://${host}:${announcement.port}`;
+    const endpoint = `${announcement.secure ? "https" : "http"}://${hostPort(address, announcement.port)}`;
     const key = `${endpoint} ${JSON.stringify(announcement.node)}`;
     const known = this.#found.get(key);
     known?.cancelExpiry();
@@ -151,4 +158,8 @@ export class Discovery {
     this.#found.delete(key);
     this.#options.events.lost(found.peer);
   }
+}
+
+function hostPort(address: string, port: number): string {
+  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
 }

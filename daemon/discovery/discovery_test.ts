@@ -43,6 +43,7 @@ class Lan {
         while (waiting.length === 0 && !closed) await new Promise<void>((resolve) => wake = resolve);
         return waiting.shift();
       },
+      isOwn: (other) => other === address,
       close() {
         closed = true;
         wake();
@@ -104,6 +105,19 @@ Deno.test("Discovery finds daemons of its tenant, each once, and tells when one 
   assert.deepEqual(a.log, ["found b http://10.0.0.2:2", "lost b http://10.0.0.2:2"]);
   await a.discovery.close();
   await stranger.discovery.close();
+});
+
+Deno.test("Discovery knows its own address by what comes back, and takes it from nobody else", async () => {
+  const lan = new Lan();
+  const { discovery } = discover(lan, "10.0.0.1", announcementOf("a", 7));
+  const repeated = encodeAnnouncement(announcementOf("a", 7), undefined, TTL_SECONDS) ?? assert.fail();
+  lan.inject(repeated, "10.0.0.66");
+  await lan.advance(1_000);
+  assert.equal(discovery.ownEndpoint, "10.0.0.1:7");
+  lan.inject(repeated, "10.0.0.66");
+  await lan.advance(1_000);
+  assert.equal(discovery.ownEndpoint, "10.0.0.1:7");
+  await discovery.close();
 });
 
 Deno.test("Discovery forgets who is not heard of any more, and bounds how many it remembers", async () => {

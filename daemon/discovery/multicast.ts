@@ -3,6 +3,8 @@ export interface Multicast {
   send(packet: Uint8Array): Promise<void>;
   /** The next packet and the IP address that sent it; undefined when it was closed. */
   receive(): Promise<{ readonly packet: Uint8Array; readonly from: string } | undefined>;
+  /** Whether an IP address is one of this machine. */
+  isOwn(address: string): boolean;
   close(): void;
 }
 
@@ -40,6 +42,14 @@ export async function openMulticast(interfaceAddress: string): Promise<Multicast
       } catch (error) {
         if (closed) return undefined;
         throw error;
+      }
+    },
+    isOwn(address) {
+      try {
+        Deno.listenDatagram({ transport: "udp", hostname: address, port: 0 }).close();
+        return true;
+      } catch {
+        return false; // only one's own addresses can be bound
       }
     },
     close() {

@@ -84,8 +84,8 @@ export class GrpcPeerLink implements PeerLink {
     return { node: nodeOf(node), incarnation };
   }
 
-  async prove(nonce: Uint8Array): Promise<Uint8Array> {
-    return (await this.#ask(SyncService.method.prove, { nonce })).proof;
+  async prove(nonce: Uint8Array, address: string): Promise<Uint8Array> {
+    return (await this.#ask(SyncService.method.prove, { nonce, address })).proof;
   }
 
   async heads(): Promise<readonly RemoteHead[]> {

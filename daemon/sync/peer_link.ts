@@ -47,8 +47,8 @@ export interface SyncStream {
 /** The way to a peer: one connection. Everything rejects with PeerError. */
 export interface PeerLink {
   identify(): Promise<PeerIdentity>;
-  /** What the peer says to prove that it knows the shared secret. */
-  prove(nonce: Uint8Array): Promise<Uint8Array>;
+  /** What the peer says to prove that it knows the shared secret, and is at that address. */
+  prove(nonce: Uint8Array, address: string): Promise<Uint8Array>;
   /** All logs of the peer. */
   heads(): Promise<readonly RemoteHead[]>;
   /** The head of one log as it is now; 0 when the peer does not have it. */

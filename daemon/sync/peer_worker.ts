@@ -21,8 +21,8 @@ export interface PeerOptions {
   readonly include: readonly string[];
   /** Patterns of topics not to copy. */
   readonly exclude: readonly string[];
-  /** What the peer must prove to know; nothing where undefined. */
-  readonly secret?: SharedSecret | undefined;
+  /** What the peer must prove to know, and the "host:port" where it is; nothing where undefined. */
+  readonly proof?: { readonly secret: SharedSecret; readonly address: string } | undefined;
 }
 
 /** What a worker needs beside what its sessions do. */
@@ -105,7 +105,8 @@ export class PeerWorker {
     const identity = await link.identify();
     const answerMs = Math.max(0, this.ports.now() - begin);
     this.#check(identity);
-    await this.options.secret?.demand(link, identity);
+    const { proof } = this.options;
+    await proof?.secret.demand(link, identity, proof.address);
     state.identity = identity;
     const ports: SessionPorts = { ...this.ports, link, identity, answerMs };
     try {

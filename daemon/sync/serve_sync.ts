@@ -25,6 +25,8 @@ export interface ServeSyncOptions {
   readonly timer: Timer;
   /** What the daemon proves to know; undefined where it knows none. */
   readonly secret?: SharedSecret | undefined;
+  /** Whether a "host:port" is this daemon's: it proves nothing for others, who could pass that on as their own. */
+  readonly isOwnAddress?: (address: string) => boolean;
   /** Aborted when the daemon stops: sessions have no end of their own. */
   readonly stopping: AbortSignal;
   /** The bus as the caller may use it; throws StatusError when the caller is nobody. */
@@ -67,7 +69,7 @@ export function syncHandlers(bus: Bus, options: ServeSyncOptions): SyncHandlers 
     // Open to all: the answer tells nothing to who does not know the secret.
     async Prove(bytes) {
       try {
-        const { nonce } = decode(ProveRequestSchema, bytes);
+        const { nonce, address } = decode(ProveRequestSchema, bytes);
         if (options.secret === undefined) {
           throw new BusError(
             "failed_precondition",
@@ -83,7 +85,13 @@ export function syncHandlers(bus: Bus, options: ServeSyncOptions): SyncHandlers 
             },
           );
         }
-        const proof = await options.secret.prove(bus, nonce);
+        if (options.isOwnAddress?.(address) !== true) {
+          throw new BusError(
+            "failed_precondition",
+            `Cannot prove: "${address}" is not where this node is announced`,
+          );
+        }
+        const proof = await options.secret.prove(bus, address, nonce);
         return toBinary(ProveResponseSchema, create(ProveResponseSchema, { proof }));
       } catch (error) {
         throw statusOf(error);

@@ -8,7 +8,7 @@ const encoder = new TextEncoder();
 
 /**
  * A secret that the daemons of a network share. Who knows it can prove so without telling it; each proof is for one
- * question and one node. It keeps strangers out; somebody who can change what is on the wire is kept out by TLS alone.
+ * question, one node and one address, so that nobody can pass it on as his own. It keeps strangers out; somebody who can change what is on the wire is kept out by TLS alone.
  */
 export class SharedSecret {
   readonly #key: CryptoKey;
@@ -25,21 +25,22 @@ export class SharedSecret {
     );
   }
 
-  /** The answer of this daemon to a question. */
+  /** The answer of this daemon, at its address, to a question. */
   async prove(
     { node, incarnation }: Pick<Bus, "node" | "incarnation">,
+    address: string,
     nonce: Uint8Array,
   ): Promise<Uint8Array> {
     return new Uint8Array(
-      await crypto.subtle.sign("HMAC", this.#key, statement({ node, incarnation }, nonce)),
+      await crypto.subtle.sign("HMAC", this.#key, statement({ node, incarnation }, address, nonce)),
     );
   }
 
-  /** Asks a peer. Rejects with PeerError when it does not know the secret. */
-  async demand(link: PeerLink, identity: PeerIdentity): Promise<void> {
+  /** Asks the peer at an address. Rejects with PeerError when it does not know the secret. */
+  async demand(link: Pick<PeerLink, "prove">, identity: PeerIdentity, address: string): Promise<void> {
     const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-    const proof = new Uint8Array(await link.prove(nonce));
-    if (await crypto.subtle.verify("HMAC", this.#key, proof, statement(identity, nonce))) return;
+    const proof = new Uint8Array(await link.prove(nonce, address));
+    if (await crypto.subtle.verify("HMAC", this.#key, proof, statement(identity, address, nonce))) return;
     throw new PeerError(
       "refused",
       `the daemon that says that it is ${
@@ -49,8 +50,12 @@ export class SharedSecret {
   }
 }
 
-function statement({ node, incarnation }: PeerIdentity, nonce: Uint8Array): Uint8Array<ArrayBuffer> {
-  const texts = ["msgbus peer", node.tenantId, node.blName, node.deviceId, incarnation];
+function statement(
+  { node, incarnation }: PeerIdentity,
+  address: string,
+  nonce: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const texts = ["msgbus peer", node.tenantId, node.blName, node.deviceId, incarnation, address];
   const said = encoder.encode(texts.map((text) => `${text}\0`).join(""));
   const whole = new Uint8Array(said.length + nonce.length);
   whole.set(said);

@@ -137,7 +137,10 @@ Deno.test("Synchronizer follows nobody who is another than was said, or this nod
   await a.publish("t", "1");
   await b.follow(a, { peer: "pinned", identity: nodeName("x") });
   await b.follow(b, { peer: "itself" });
-  await b.follow(a, { peer: "secret", secret: await SharedSecret.of("a secret that a does not know") });
+  await b.follow(a, {
+    peer: "secret",
+    proof: { secret: await SharedSecret.of("a secret that a does not know"), address: "a:1" },
+  });
   const expected = [
     /^pinned failed: the peer says that it is tenant\/line\/a, and must be tenant\/line\/x/,
     /^itself failed: the peer says that it is tenant\/line\/b, as this node is/,
