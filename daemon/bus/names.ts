@@ -73,3 +73,6 @@ export function formatNode(node: NodeName): string {
 function invalidName(field: string, state: string, wish: string): BusError {
   return new BusError("invalid_argument", `Cannot use ${field}: ${state}; ${wish}`, { field });
 }
+
+/** The topic under which the state of a peer as a whole is recorded, beside those of its logs: no topic is empty. */
+export const PEER_ITSELF = "";

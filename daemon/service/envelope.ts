@@ -2,6 +2,7 @@ import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { MessageEnvelopeSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
+import { putVarint, varintBytes } from "../bus/varint.ts";
 import type { NodeName } from "../store/store.ts";
 import { Slab } from "./slab.ts";
 
@@ -83,19 +84,4 @@ export class EnvelopeEncoder {
 
 function sameNode(a: NodeName, b: NodeName): boolean {
   return a === b || (a.tenantId === b.tenantId && a.blName === b.blName && a.deviceId === b.deviceId);
-}
-
-function varintBytes(value: number): number {
-  let count = 1;
-  for (; value >= 0x80; value = Math.floor(value / 0x80)) count++;
-  return count;
-}
-
-/** Writes a safe integer as a varint; returns where the next field begins. */
-function putVarint(bytes: Uint8Array, at: number, value: number): number {
-  // Bit operations hold 32 bits only: larger values give their lower groups by division first.
-  for (; value > 0x7fff_ffff; value = Math.floor(value / 0x80)) bytes[at++] = (value % 0x80) | 0x80;
-  for (; value > 0x7f; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
-  bytes[at++] = value;
-  return at;
 }

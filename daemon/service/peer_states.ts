@@ -9,9 +9,6 @@ import {
 } from "@msgbus/proto";
 import type { NodeName, PeerSyncState } from "../store/store.ts";
 
-/** The topic under which the synchronization records a peer as a whole. */
-export const PEER_ITSELF = "";
-
 /** One peer as a whole, as the synchronization knows it. */
 export interface PeerSummary {
   readonly peer: string;

@@ -1,6 +1,7 @@
 import type { NodeName, PeerSyncState } from "../store/store.ts";
 import { LogMap } from "../store/store.ts";
 import type { Bus } from "../bus/bus.ts";
+import { PEER_ITSELF } from "../bus/names.ts";
 import { LogCopy } from "./log_copy.ts";
 import { RECORD_INTERVAL_MS } from "./limits.ts";
 import type { PeerIdentity, RemoteHead } from "./peer_link.ts";
@@ -29,8 +30,6 @@ export interface PeerPosition {
   readonly messageId: string;
 }
 
-/** The topic under which the peer as a whole is recorded: no topic is empty. */
-export const PEER_ITSELF = "";
 const NOBODY: NodeName = { tenantId: "", blName: "", deviceId: "" };
 
 /** What recording needs. */

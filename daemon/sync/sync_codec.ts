@@ -2,6 +2,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { SyncBatchSchema, type SyncResponse, SyncResponseSchema } from "@msgbus/proto/sync";
 import type { Message } from "../bus/message.ts";
+import { putVarint, varintBytes } from "../bus/varint.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
 import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES, MAX_RECEIVED_PADDING_BYTES } from "./limits.ts";
@@ -215,19 +216,4 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return whole;
-}
-
-function varintBytes(value: number): number {
-  let count = 1;
-  for (; value >= 0x80; value = Math.floor(value / 0x80)) count++;
-  return count;
-}
-
-/** Writes a safe integer as a varint; returns where the next field begins. */
-function putVarint(bytes: Uint8Array, at: number, value: number): number {
-  // Bit operations hold 32 bits only: larger values give their lower groups by division first.
-  for (; value > 0x7fff_ffff; value = Math.floor(value / 0x80)) bytes[at++] = (value % 0x80) | 0x80;
-  for (; value > 0x7f; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
-  bytes[at++] = value;
-  return at;
 }

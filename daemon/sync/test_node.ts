@@ -1,6 +1,7 @@
 import { type Connect, GrpcServer, type GrpcServerOptions, listenMemory } from "@msgbus/grpc";
 import { Bus } from "../bus/bus.ts";
 import type { Message } from "../bus/message.ts";
+import { PEER_ITSELF } from "../bus/names.ts";
 import { systemTimer, type Timer } from "../bus/timer.ts";
 import { serveMsgbus } from "../service/msgbus_service.ts";
 import { statusOfBusError } from "../service/status.ts";
@@ -8,7 +9,6 @@ import { MemoryStore } from "../store/memory/store.ts";
 import type { NodeName, PeerSyncState, Store } from "../store/store.ts";
 import { GrpcPeerLink } from "./grpc_peer_link.ts";
 import type { PeerLink } from "./peer_link.ts";
-import { PEER_ITSELF } from "./peer_state.ts";
 import type { PeerOptions } from "./peer_worker.ts";
 import { serveSync } from "./serve_sync.ts";
 import { Synchronizer } from "./synchronizer.ts";
