@@ -1,55 +1,88 @@
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+/** The last 12 digits of a UUID as a number: what counts on. */
+const LOW_END = 2 ** 48;
+
+/** Random bytes of one millisecond: 2 for the 12 bits of rand_a, 8 for the 62 of rand_b. */
+const BYTES_PER_TIME = 10;
+const POOL_BYTES = 409 * BYTES_PER_TIME;
+
+/** A UUID as a value. Its text is made when it is asked for: that costs more than all the rest. */
+export class Uuid {
+  /** The first 24 characters of the text, up to the last dash. */
+  readonly #start: string;
+  readonly #low: number;
+
+  /** `start`: the first 24 characters; `low`: the other 12 digits as a number. */
+  constructor(start: string, low: number) {
+    this.#start = start;
+    this.#low = low;
+  }
+
+  /** The canonical text: lower case, with dashes. */
+  get text(): string {
+    const high = Math.floor(this.#low / 0x100_0000);
+    const low = this.#low % 0x100_0000;
+    return this.#start + HEX[high >>> 16] + HEX[high >>> 8 & 0xff] + HEX[high & 0xff] +
+      HEX[low >>> 16] + HEX[low >>> 8 & 0xff] + HEX[low & 0xff];
+  }
+
+  /** The UUID that is greater by `count` as a number of 128 bits; `count` from 0 to below 2^48. */
+  plus(count: number): Uuid {
+    const low = this.#low + count;
+    if (low < LOW_END) return new Uuid(this.#start, low);
+    // The digits between the last two dashes are the variant and a part of rand_b that has room to count on.
+    const middle = (parseInt(this.#start.slice(19, 23), 16) + 1).toString(16).padStart(4, "0");
+    return new Uuid(`${this.#start.slice(0, 19)}${middle}-`, low - LOW_END);
+  }
+}
+
 /**
- * Bits of the counter within one millisecond: the 12 of rand_a and the upper 6 of rand_b (RFC 9562 §6.2, method 1).
- * At least half of its 262,144 values follow its random start, far more than are ever published in a millisecond.
+ * Makes UUIDv7 (RFC 9562 §5.7) that are strictly increasing as texts, even when the clock stands still or goes back:
+ * random in each new millisecond, and within it the one before plus one (§6.2, method 2). So ids that are made
+ * together follow one another, and a store need not keep each of them.
  */
-const COUNTER_LOW_BITS = 6;
-const COUNTER_END = 2 ** (12 + COUNTER_LOW_BITS);
-
-/** Random bytes of one id: 3 to start the counter anew, 7 for the end of the id. */
-const BYTES_PER_ID = 10;
-const POOL_BYTES = 409 * BYTES_PER_ID;
-
-/** Makes UUIDv7 (RFC 9562 §5.7) that are strictly increasing as texts, even when the clock stands still or goes back. */
 export class UuidGenerator {
   readonly #random: (into: Uint8Array<ArrayBuffer>) => void;
   readonly #pool = new Uint8Array(POOL_BYTES);
   #poolAt = POOL_BYTES;
   #time = -1;
-  #timeText = "";
-  #counter = 0;
+  /** The one to be handed out next, unless the clock has gone on. */
+  #next = new Uuid("", 0);
 
-  /** `random` fills an array with random bytes; it is asked for some hundred ids at a time. */
+  /** `random` fills an array with random bytes; it is asked for some hundred milliseconds at a time. */
   constructor(random: (into: Uint8Array<ArrayBuffer>) => void) {
     this.#random = random;
   }
 
   /** `now` in whole milliseconds since the Unix epoch; it is the id's time unless an earlier id had a later one. */
   next(now: number): string {
+    return this.take(now, 1).text;
+  }
+
+  /**
+   * The first of `count` ids (at least 1), of which each is the one before plus one: the others are its
+   * {@link Uuid.plus}. None of them is handed out again. `now` as in {@link next}.
+   */
+  take(now: number, count: number): Uuid {
+    const first = now > this.#time ? this.#startAt(now) : this.#next;
+    this.#next = first.plus(count);
+    return first;
+  }
+
+  #startAt(time: number): Uuid {
     if (this.#poolAt === POOL_BYTES) {
       this.#random(this.#pool);
       this.#poolAt = 0;
     }
-    const pool = this.#pool;
-    const at = this.#poolAt;
-    this.#poolAt += BYTES_PER_ID;
-    if (now > this.#time) this.#startAt(now, at);
-    else if (++this.#counter === COUNTER_END) this.#startAt(this.#time + 1, at);
-    const high = this.#counter >>> COUNTER_LOW_BITS;
-    const low = this.#counter & 0x3f;
-    return this.#timeText + HEX[0x70 | (high >>> 8)] + HEX[high & 0xff] + "-" + HEX[0x80 | low] +
-      HEX[pool[at + 3] ?? 0] + "-" + HEX[pool[at + 4] ?? 0] + HEX[pool[at + 5] ?? 0] +
-      HEX[pool[at + 6] ?? 0] + HEX[pool[at + 7] ?? 0] + HEX[pool[at + 8] ?? 0] + HEX[pool[at + 9] ?? 0];
-  }
-
-  #startAt(time: number, poolAt: number): void {
+    const random = new DataView(this.#pool.buffer, this.#poolAt, BYTES_PER_TIME);
+    this.#poolAt += BYTES_PER_TIME;
     this.#time = time;
     const text = time.toString(16).padStart(12, "0");
-    this.#timeText = `${text.slice(0, 8)}-${text.slice(8)}-`;
-    // The upper half of its range stays free, so that it can count on within this millisecond.
-    const pool = this.#pool;
-    const random = (pool[poolAt] ?? 0) << 16 | (pool[poolAt + 1] ?? 0) << 8 | (pool[poolAt + 2] ?? 0);
-    this.#counter = random & (COUNTER_END / 2 - 1);
+    const version = (0x7000 | random.getUint16(0) & 0xfff).toString(16);
+    // The top bit of rand_b is clear, so that 2^61 more can follow: no millisecond comes to an end of them.
+    const variant = (0x8000 | random.getUint16(2) & 0x1fff).toString(16);
+    const start = `${text.slice(0, 8)}-${text.slice(8)}-${version}-${variant}-`;
+    return new Uuid(start, random.getUint16(4) * 2 ** 32 + random.getUint32(6));
   }
 }
