@@ -13,6 +13,7 @@ import { LogGate } from "./log_gate.ts";
 import type { ServerCredentials } from "./server_credentials.ts";
 import { serveMsgbus } from "./service/msgbus_service.ts";
 import { statusOfBusError } from "./service/status.ts";
+import { registerStreams } from "./service/stream_methods.ts";
 import { serveStandardServices } from "./service/standard_services.ts";
 import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
@@ -99,6 +100,10 @@ export class Daemon {
       const secret = await readSecret(config);
       const accessOf = authenticator && ((call: ServerCall) => authenticator.busOf(call));
       serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer);
+      registerStreams(server, async () => {
+        const { streamHandlers } = await import("./service/stream_service.ts");
+        return streamHandlers(bus, stopping.signal, accessOf);
+      }, accessOf);
       registerSync(server, async () => {
         const { syncHandlers } = await import("./sync/serve_sync.ts");
         return syncHandlers(bus, {

@@ -8,6 +8,8 @@ import type {
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
+  PublishBatchRequest,
+  PublishOutcome,
   PublishRequest,
   RequestNode,
   SubscribeRequest,
@@ -37,6 +39,12 @@ export class AuthorizedBus implements BusAccess {
       return Promise.reject(this.#denied("publish to", request.topic, "publish"));
     }
     return this.#bus.publish(request);
+  }
+
+  publishBatch(request: PublishBatchRequest, signal?: AbortSignal): Promise<readonly PublishOutcome[]> {
+    const refuse = (topic: string) =>
+      this.#grants.allows("publish", topic) ? undefined : this.#denied("publish to", topic, "publish");
+    return this.#bus.publishBatch({ ...request, refuse }, signal);
   }
 
   head(topic: string, origin?: RequestNode): number | undefined {

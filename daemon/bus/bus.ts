@@ -8,6 +8,7 @@ import type {
   Store,
 } from "../store/store.ts";
 import { Admission } from "./admission.ts";
+import { BatchPublisher } from "./batch_publisher.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
@@ -16,20 +17,15 @@ import { type BusLimits, DEFAULT_BUS_LIMITS, DEFAULT_FETCH_LIMIT, MAX_FETCH_LIMI
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
-import {
-  checkName,
-  checkNode,
-  DELETE_TOPIC,
-  formatNode,
-  RESERVED_TOPIC_PREFIX,
-  resolveNode,
-} from "./names.ts";
+import { checkName, checkNode, checkNotReserved, DELETE_TOPIC, formatNode, resolveNode } from "./names.ts";
 import { Publisher } from "./publisher.ts";
 import { Replicator } from "./replicator.ts";
 import type {
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
+  PublishBatchRequest,
+  PublishOutcome,
   PublishRequest,
   ReplicateRequest,
   RequestNode,
@@ -75,6 +71,7 @@ export class Bus {
   readonly #logs: Logs;
   readonly #admission: Admission;
   readonly #publisher: Publisher;
+  readonly #batches: BatchPublisher;
   readonly #fifo: FifoQueues;
   readonly #forwarding: FifoForwarding;
   readonly #replicator: Replicator;
@@ -89,6 +86,15 @@ export class Bus {
     this.#logs = logs;
     this.#admission = new Admission(limits);
     this.#publisher = new Publisher(options.store, logs, this.#admission);
+    this.#batches = new BatchPublisher({
+      store: options.store,
+      node: options.node,
+      logs,
+      admission: this.#admission,
+      uuids: this.#uuids,
+      now: () => this.#now(),
+      flush: () => this.#publisher.flush(),
+    });
     this.#forwarding = new FifoForwarding({
       node: options.node,
       logs,
@@ -135,6 +141,18 @@ export class Bus {
     }
     const now = this.#now();
     return this.#publisher.publish(topic, this.node, this.#uuids.next(now), now, payload, headers);
+  }
+
+  /**
+   * Appends messages to logs of the local node, in order; settles when all of them are durable or refused. One that is
+   * refused, as {@link publish} would, stops none of the others. Where too much waits for the disk, it waits in turn
+   * with other batches until there is room.
+   *
+   * The outcomes are in the order of the messages, and each message belongs to one. Rejects, with nothing stored, with
+   * "unavailable" when the bus closes and with the signal's reason when that aborts before there was room.
+   */
+  publishBatch(request: PublishBatchRequest, signal?: AbortSignal): Promise<readonly PublishOutcome[]> {
+    return this.#batches.publish(request, signal);
   }
 
   /** The newest head of a log; undefined when it does not exist. */
@@ -427,13 +445,7 @@ export class Bus {
         { field: "origin" },
       );
     }
-    if (topic.startsWith(RESERVED_TOPIC_PREFIX)) {
-      throw new BusError(
-        "permission_denied",
-        `Cannot ${action} "${topic}": topics that begin with ${RESERVED_TOPIC_PREFIX} are reserved; use another`,
-        { field: "topic" },
-      );
-    }
+    checkNotReserved(action, topic);
   }
 
   #now(): number {

@@ -5,6 +5,7 @@ export interface BusAccess extends
   Pick<
     Bus,
     | "publish"
+    | "publishBatch"
     | "head"
     | "heads"
     | "fetch"

@@ -62,6 +62,12 @@ export class Log {
     if (this.followed) this.#recent.push(message);
   }
 
+  /** The same, where nobody follows the log. */
+  advance(headId: number, sequence: number): void {
+    this.#head = headId;
+    this.#sequence = sequence;
+  }
+
   /** Hands what was committed to the subscribers that wait for it. */
   wake(): void {
     for (const subscription of this.#subscriptions) subscription.wake();

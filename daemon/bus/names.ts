@@ -33,6 +33,16 @@ export function checkName(value: string, field: string): void {
   }
 }
 
+/** Throws permission_denied for a topic that the bus writes itself; `action` is what was wanted. */
+export function checkNotReserved(action: string, topic: string): void {
+  if (!topic.startsWith(RESERVED_TOPIC_PREFIX)) return;
+  throw new BusError(
+    "permission_denied",
+    `Cannot ${action} "${topic}": topics that begin with ${RESERVED_TOPIC_PREFIX} are reserved; use another`,
+    { field: "topic" },
+  );
+}
+
 /** Whether {@link checkName} would let it pass. */
 export function isName(value: string): boolean {
   try {

@@ -1,3 +1,5 @@
+import type { BusError } from "./error.ts";
+import type { Uuid } from "./uuid.ts";
 import type { NodeName, ReplicatedMessage } from "../store/store.ts";
 
 /** A node in a request: absent or with three empty parts it means the local node (except as a FIFO target). */
@@ -12,6 +14,48 @@ export interface PublishRequest {
   /** Encoded as in `headers.ts`; belongs to the bus from here on. */
   readonly headers: Uint8Array;
 }
+
+/** A message of a batch; its bytes belong to the bus from here on. */
+export interface BatchMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Encoded as in `headers.ts`. */
+  readonly headers: Uint8Array;
+  /** A message with the same key and topic is stored once; none where absent. */
+  readonly key?: string;
+}
+
+/** See `Bus.publishBatch`. */
+export interface PublishBatchRequest {
+  readonly messages: readonly BatchMessage[];
+  /** Says why nothing may be published to a topic; undefined where it may. Asked once per run of one topic. */
+  readonly refuse?: (topic: string) => BusError | undefined;
+}
+
+/** Messages of a batch that follow one another in it and in one log, with ids that follow one another. */
+export interface PublishedRun {
+  readonly kind: "published";
+  /** The place of the first in the batch, from 0 on. */
+  readonly at: number;
+  readonly count: number;
+  /** Of the first; each one behind it has the next. */
+  readonly headId: number;
+  /** The id of the first; each one behind it has the number before it plus one. */
+  readonly uuid: Uuid;
+  readonly createdAtMs: number;
+}
+
+/** Messages of a batch that follow one another in it and were not stored. */
+export interface PublishRefusal {
+  readonly kind: "refused";
+  /** The place of the first in the batch, from 0 on. */
+  readonly at: number;
+  readonly count: number;
+  readonly error: BusError;
+}
+
+/** What became of a part of a batch. */
+export type PublishOutcome = PublishedRun | PublishRefusal;
 
 /** See `Bus.fetch`. */
 export interface FetchRequest {

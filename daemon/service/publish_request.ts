@@ -41,7 +41,7 @@ export function readPublishRequest(bytes: Uint8Array, slab: Slab): PublishReques
         payload = reader.bytes();
         break;
       case HEADERS:
-        (entries ??= []).push(checkedEntry(reader.bytes()));
+        (entries ??= []).push(readHeaderEntry(reader.bytes()));
         break;
       default:
         reader.skipUnknown(tag, 4);
@@ -69,7 +69,7 @@ function readNodeName(bytes: Uint8Array, before: NodeName | undefined): NodeName
 }
 
 /** A map entry of a key and a value in UTF-8. One that holds more, which is legal, is written anew without it. */
-function checkedEntry(entry: Uint8Array): Uint8Array {
+export function readHeaderEntry(entry: Uint8Array): Uint8Array {
   const reader = new WireReader(entry);
   let key = "";
   let value = "";
@@ -88,7 +88,8 @@ function checkedEntry(entry: Uint8Array): Uint8Array {
   return field.bytes();
 }
 
-function joinEntries(entries: readonly Uint8Array[]): Uint8Array {
+/** Checked entries in the form in which the bus keeps headers. */
+export function joinEntries(entries: readonly Uint8Array[]): Uint8Array {
   let total = 0;
   for (const entry of entries) total += 1 + lengthBytes(entry.length) + entry.length;
   const joined = new Uint8Array(total);

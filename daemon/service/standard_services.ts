@@ -12,9 +12,10 @@ import type { Bus } from "../bus/bus.ts";
  */
 export function serveStandardServices(server: GrpcServer, bus: Bus): HealthService {
   registerReflection(server, async () => {
+    const { file_msgbus_v1_stream } = await import("@msgbus/proto/stream");
     const { file_msgbus_v1_sync } = await import("@msgbus/proto/sync");
     const schemas = create(FileDescriptorSetSchema, {
-      file: [file_msgbus_v1_msgbus.proto, file_msgbus_v1_sync.proto],
+      file: [file_msgbus_v1_msgbus.proto, file_msgbus_v1_stream.proto, file_msgbus_v1_sync.proto],
     });
     return toBinary(FileDescriptorSetSchema, schemas);
   });

@@ -12,6 +12,11 @@ const CODES = {
   internal: Status.INTERNAL,
 } satisfies Record<BusErrorCode, Status>;
 
+/** The status of an error of the bus that is told among answers instead of ending the call. */
+export function statusCodeOf({ code }: BusError): Status {
+  return CODES[code];
+}
+
 /** The one place where errors of the bus become statuses of gRPC, with `google.rpc.BadRequest` where a field is at fault. Everything else goes through unchanged. */
 export function statusOfBusError(thrown: unknown): unknown {
   if (!(thrown instanceof BusError)) return thrown;

@@ -7,8 +7,8 @@ const WireType = { VARINT: 0, FIXED64: 1, LENGTH_DELIMITED: 2, FIXED32: 5 } as c
 
 /** Reads protobuf fields from a view, one after the other. What does not parse is INVALID_ARGUMENT. */
 export class WireReader {
-  readonly #bytes: Uint8Array;
-  readonly #end: number;
+  #bytes: Uint8Array;
+  #end: number;
   #at: number;
 
   /** Reads `bytes` from the beginning. */
@@ -16,6 +16,15 @@ export class WireReader {
     this.#bytes = bytes;
     this.#at = 0;
     this.#end = bytes.length;
+  }
+
+  /** Reads the length-delimited field of another reader from now on, which is behind it then. */
+  enter(outer: WireReader): void {
+    const length = outer.#varint32();
+    if (length > outer.#end - outer.#at) throw malformed("a field is longer than its message");
+    this.#bytes = outer.#bytes;
+    this.#at = outer.#at;
+    this.#end = outer.#at += length;
   }
 
   /** The next tag (field number × 8 + wire type), or 0 at the end. */
@@ -35,9 +44,42 @@ export class WireReader {
     return this.#bytes.subarray(from, this.#at);
   }
 
+  /** Passes over a length-delimited field when it holds just these bytes; otherwise stays in front of it. */
+  skipIfBytes(expected: Uint8Array): boolean {
+    const from = this.#at;
+    const length = this.#varint32();
+    if (length === expected.length && length <= this.#end - this.#at) {
+      let i = 0;
+      while (i < length && this.#bytes[this.#at + i] === expected[i]) i++;
+      if (i === length) {
+        this.#at += length;
+        return true;
+      }
+    }
+    this.#at = from;
+    return false;
+  }
+
   /** The text of a string field, which must be UTF-8. */
   string(): string {
-    return decodeUtf8(this.bytes());
+    return this.text(this.bytes());
+  }
+
+  /** The text of bytes that were read. */
+  text(bytes: Uint8Array): string {
+    return decodeUtf8(bytes);
+  }
+
+  /** A varint of up to 64 bits; one beyond the safe integers comes as the largest of them. */
+  number(): number {
+    let value = 0;
+    for (let i = 0, unit = 1; i < 10; i++, unit *= 0x80) {
+      const octet = this.#octet();
+      // The tenth octet holds the one bit that is left of 64; what is beyond it is dropped (protobuf.dev, Encoding).
+      value += (i === 9 ? octet & 1 : octet & 0x7f) * unit;
+      if (octet < 0x80) return Math.min(value, Number.MAX_SAFE_INTEGER);
+    }
+    throw malformed("a number has more than ten octets");
   }
 
   /** Passes over the value of a field above `lastField`; those up to it are known, and came with a wrong wire type. */

@@ -30,6 +30,8 @@ export interface NewMessage {
   readonly origin: NodeName;
   /** Any text. A canonical UUID (lower case, with dashes) is kept in 16 bytes. */
   readonly id: string;
+  /** True: the id is that of the message before it in this batch plus one, as a number of 128 bits. */
+  readonly follows?: boolean;
   /** Milliseconds since the Unix epoch, a safe integer. */
   readonly createdAtMs: number;
   readonly payload: Uint8Array;

@@ -1,0 +1,131 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
+import { PublishStreamResponseSchema } from "@msgbus/proto/stream";
+import type { BusAccess } from "../bus/bus_access.ts";
+import { pendingBytes } from "../bus/pending_publish.ts";
+import type { PublishOutcome } from "../bus/requests.ts";
+import type { NodeName } from "../store/store.ts";
+import { MAX_STREAM_PENDING_BYTES } from "./limits.ts";
+import { type PublishStreamRequest, PublishStreamRequestReader } from "./publish_stream_request.ts";
+import { encodeOutcomes } from "./publish_stream_response.ts";
+import { Slab } from "./slab.ts";
+
+/** A batch on its way to the disk. */
+interface PendingBatch {
+  readonly firstSequence: number;
+  readonly count: number;
+  /** Present when it is settled. */
+  outcomes: readonly PublishOutcome[] | undefined;
+}
+
+/** One call of PublishStream: requests to batches of the bus, outcomes to acknowledgements in the order of the messages. */
+export class PublishStream {
+  readonly #node: NodeName;
+  readonly #bus: BusAccess;
+  readonly #call: StreamingServerCall;
+  readonly #reader = new PublishStreamRequestReader(new Slab());
+  readonly #pending: PendingBatch[] = [];
+  #pendingBytes = 0;
+  #begun = false;
+  #nextSequence = 1;
+  #failed: { readonly error: unknown } | undefined;
+  #settled: (() => void) | undefined;
+
+  constructor(node: NodeName, bus: BusAccess, call: StreamingServerCall) {
+    this.#node = node;
+    this.#bus = bus;
+    this.#call = call;
+  }
+
+  /**
+   * Settles when the client has said all and everything is acknowledged, or, after `ending` was aborted, when what had
+   * come until then is. Rejects with BusError or StatusError.
+   */
+  async run(requests: AsyncIterable<Uint8Array>, ending: AbortSignal): Promise<void> {
+    const iterator = requests[Symbol.asyncIterator]();
+    let end = () => {};
+    const ended = new Promise<undefined>((resolve) => end = () => resolve(undefined));
+    ending.addEventListener("abort", end, { once: true });
+    if (ending.aborted) end();
+    try {
+      for (;;) {
+        const request = await Promise.race([iterator.next(), ended]);
+        if (request === undefined || request.done === true || this.#failed !== undefined) break;
+        await this.#take(this.#reader.read(request.value), ending);
+        // Whoever does not read what became of his messages is not asked for more.
+        await this.#call.ready(ending);
+      }
+    } catch (error) {
+      // Of an ending call everything that was taken is acknowledged, and who ends it says why.
+      if (!ending.aborted) this.#failed ??= { error };
+    } finally {
+      ending.removeEventListener("abort", end);
+    }
+    while (this.#pending.length > 0) await this.#nextSettled();
+    if (this.#failed !== undefined) throw this.#failed.error;
+  }
+
+  async #take(request: PublishStreamRequest, ending: AbortSignal): Promise<void> {
+    this.#begin(request);
+    const { messages } = request;
+    const firstSequence = request.firstSequence === 0 ? this.#nextSequence : request.firstSequence;
+    if (firstSequence < this.#nextSequence) {
+      throw new StatusError(
+        Status.INVALID_ARGUMENT,
+        `Cannot publish: first_sequence ${firstSequence} came after ${
+          this.#nextSequence - 1
+        }; sequences must grow`,
+      );
+    }
+    if (messages.length === 0) return;
+    this.#nextSequence = firstSequence + messages.length;
+    let bytes = 0;
+    for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
+    while (this.#pendingBytes > 0 && this.#pendingBytes + bytes > MAX_STREAM_PENDING_BYTES) {
+      await this.#nextSettled();
+      if (this.#failed !== undefined) return;
+    }
+    const batch: PendingBatch = { firstSequence, count: messages.length, outcomes: undefined };
+    this.#pending.push(batch);
+    this.#pendingBytes += bytes;
+    this.#bus.publishBatch({ messages }, ending).then(
+      (outcomes) => batch.outcomes = outcomes,
+      (error: unknown) => {
+        this.#failed ??= { error };
+        batch.outcomes = [];
+      },
+    ).finally(() => {
+      this.#pendingBytes -= bytes;
+      this.#acknowledge();
+    });
+  }
+
+  #begin({ producer }: PublishStreamRequest): void {
+    if (this.#begun) {
+      if (producer === undefined) return;
+      throw new StatusError(
+        Status.INVALID_ARGUMENT,
+        "Cannot publish: the producer must be said first, and once",
+      );
+    }
+    this.#begun = true;
+    const welcome = { node: this.#node };
+    this.#call.send(
+      toBinary(PublishStreamResponseSchema, create(PublishStreamResponseSchema, { welcome })),
+    );
+  }
+
+  /** Says what became of the batches that have settled, unless one before them has not. */
+  #acknowledge(): void {
+    let count = 0;
+    while (this.#pending[count]?.outcomes !== undefined) count++;
+    const settled = this.#pending.splice(0, count);
+    if (this.#failed === undefined && settled.length > 0) this.#call.send(encodeOutcomes(settled));
+    this.#settled?.();
+  }
+
+  async #nextSettled(): Promise<void> {
+    await new Promise<void>((resolve) => this.#settled = resolve);
+    this.#settled = undefined;
+  }
+}
