@@ -16,7 +16,7 @@ export { Metadata, type MetadataValue } from "./metadata.ts";
 export type { MethodHandler, MethodKind, UnaryResponse } from "./method.ts";
 export { GrpcServer, type GrpcServerOptions } from "./server.ts";
 export type { ServerCall, StreamingServerCall } from "./server_call.ts";
-export { Status, StatusError, type StatusName, statusName } from "./status.ts";
+export { Status, StatusError, type StatusName, statusName, statusOf } from "./status.ts";
 export type { ByteStream, Connect, Listener } from "./transport/byte_stream.ts";
 export type { CertificateName } from "./transport/certificate_names.ts";
 export { listenMemory, memoryPipe } from "./transport/memory.ts";

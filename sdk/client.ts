@@ -1,5 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
+import { MsgbusService } from "@msgbus/proto";
 import { ForkDecision as WireForkDecision, SyncService } from "@msgbus/proto/sync";
 import type { CallOptions } from "./call_options.ts";
 import type { ClientOptions } from "./client_options.ts";
@@ -9,20 +8,14 @@ import type { ArchivedLog, ForkDecision, ResolvedFork, ResolveForkOptions } from
 import { headToWire, numberFromWire } from "./head_number.ts";
 import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
-import { MessageDecoder } from "./message_decoder.ts";
 import { type MessageSource, MessageStream } from "./message_stream.ts";
 import { type NodeId, nodeIdOf } from "./node_id.ts";
-import { encodePayload, type Payload } from "./payload.ts";
-import { pathOf, Rpc } from "./rpc.ts";
+import type { Payload } from "./payload.ts";
+import { Publisher, type PublishOptions } from "./publisher.ts";
+import { Rpc } from "./rpc.ts";
 import { type Reconnect, SubscribeSource } from "./subscribe_source.ts";
 import { type PeerState, peerStateOf } from "./peer_state.ts";
 import { type PeerSyncState, peerSyncStateOf } from "./peer_sync_state.ts";
-
-/** What may be said of a message to publish. */
-export interface PublishOptions extends CallOptions {
-  /** Its headers. */
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** Which log is meant. */
 export interface LogOptions extends CallOptions {
@@ -104,27 +97,25 @@ export interface Readiness {
 /** A client of one daemon. It connects when it needs to and shares one connection between all calls. */
 export class Client implements AsyncDisposable {
   readonly #rpc: Rpc;
-  readonly #decoder = new MessageDecoder();
+  readonly #publisher: Publisher;
   readonly #sources = new Set<MessageSource>();
 
   /** Made by {@linkcode connect}. */
   constructor(target: string, options: ClientOptions) {
     this.#rpc = new Rpc(target, options);
+    this.#publisher = new Publisher(this.#rpc);
   }
 
   /**
-   * Appends a message to a topic and returns it as it is stored; settles when it is durable. It is sent once: after
-   * an error that says "UNAVAILABLE" or "DEADLINE_EXCEEDED" it may be stored or not. Throws MsgbusError, and TypeError
-   * for a payload that is neither text, bytes nor JSON.
+   * Appends a message to a topic and returns it as it is stored; settles when it is durable. Calls that overlap share
+   * one stream of batches, which is many times faster than one after the other; messages are stored in the order of the
+   * calls. After a loss of the connection, those that share a stream are sent again until `timeoutMs` is over, and
+   * stored once; a message that was sent alone is not: after "UNAVAILABLE" or "DEADLINE_EXCEEDED" it may be stored or
+   * not. Throws MsgbusError ("RESOURCE_EXHAUSTED" where more than 64 MiB wait to be acknowledged), and TypeError for a
+   * payload that is neither text, bytes nor JSON.
    */
-  async publish(topic: string, payload: Payload, options: PublishOptions = {}): Promise<Message> {
-    const request = create(PublishRequestSchema, { topic, ...encodePayload(payload, options.headers) });
-    const answer = await this.#rpc.unaryBytes(
-      pathOf(MsgbusService.method.publish),
-      toBinary(PublishRequestSchema, request),
-      options,
-    );
-    return this.#decoder.decode(answer);
+  publish(topic: string, payload: Payload, options: PublishOptions = {}): Promise<Message> {
+    return this.#publisher.publish(topic, payload, options);
   }
 
   /**
@@ -249,6 +240,7 @@ export class Client implements AsyncDisposable {
   /** Ends every stream without an error, every other call with MsgbusError "UNAVAILABLE", and the connection. */
   async close(): Promise<void> {
     for (const source of [...this.#sources]) source.close();
+    await this.#publisher.close();
     await this.#rpc.close();
   }
 

@@ -8,4 +8,14 @@ export const SDK_LIMITS = {
   maxPageMessages: 10_000,
   /** Largest message received where the options say nothing: 4 MiB of payload, and what belongs to it. */
   maxMessageBytes: 8_388_608,
+  /** Bytes of messages that one request of a stream holds; one larger message is a request of its own. */
+  publishBatchBytes: 262_144,
+  /** Larger requests than this the daemon does not take: 4 MiB. */
+  maxPublishRequestBytes: 4_194_304,
+  /** Bytes of messages that a stream sends before the first of them is acknowledged; the rest waits here. */
+  publishWindowBytes: 8_388_608,
+  /** Bytes of messages that may wait to be acknowledged. Beyond it, publishing ends with RESOURCE_EXHAUSTED. */
+  maxWaitingPublishBytes: 67_108_864,
+  /** Milliseconds after which a stream without messages is left for calls of their own. */
+  publishStreamIdleMs: 1_000,
 } as const;

@@ -1,4 +1,5 @@
 import type { NodeId } from "./node_id.ts";
+import { formatUuid } from "./uuid.ts";
 
 // Text comes out as it went in: with a byte order mark, where there was one.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -22,6 +23,8 @@ export class Message {
   readonly #idTo: number;
   readonly #payloadFrom: number;
   readonly #payloadTo: number;
+  readonly #uuid: Uint8Array | undefined;
+  readonly #plus: number;
 
   /** Made by the client, over bytes that never change. */
   constructor(
@@ -36,6 +39,8 @@ export class Message {
     createdAtMs: number,
     deleted: boolean,
     headers: Readonly<Record<string, string>>,
+    uuid?: Uint8Array,
+    plus = 0,
   ) {
     this.#wire = wire;
     this.#idFrom = idFrom;
@@ -48,11 +53,15 @@ export class Message {
     this.createdAtMs = createdAtMs;
     this.deleted = deleted;
     this.headers = headers;
+    this.#uuid = uuid;
+    this.#plus = plus;
   }
 
   /** Its identity, a UUID given by the origin. */
   get id(): string {
-    return decoder.decode(this.#wire.subarray(this.#idFrom, this.#idTo));
+    return this.#uuid === undefined
+      ? decoder.decode(this.#wire.subarray(this.#idFrom, this.#idTo))
+      : formatUuid(this.#uuid, 0, this.#plus);
   }
 
   /**

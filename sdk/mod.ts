@@ -26,7 +26,6 @@ export {
   type FetchOptions,
   type Health,
   type LogOptions,
-  type PublishOptions,
   type Readiness,
   type SubscribeOptions,
   type TopicHead,
@@ -44,3 +43,4 @@ export type { PeerState } from "./peer_state.ts";
 export type { PeerSyncState } from "./peer_sync_state.ts";
 export type { Reconnect } from "./subscribe_source.ts";
 export type { StatusName } from "./status_name.ts";
+export type { PublishOptions } from "./publisher.ts";

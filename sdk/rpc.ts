@@ -42,7 +42,8 @@ export class Rpc {
   readonly random: () => number;
   readonly #channel: Channel;
   readonly #timeoutMs: number;
-  readonly #waitForReady: boolean;
+  /** Whether a call that found no daemon tries again. */
+  readonly waitForReady: boolean;
   /** The errors of attempts to connect: a call that ended with one of them was never sent. */
   readonly #connectErrors = new WeakSet<object>();
 
@@ -53,7 +54,7 @@ export class Rpc {
     this.random = options.random ?? Math.random;
     this.backoff = checkBackoff({ ...DEFAULT_BACKOFF, ...options.backoff });
     this.#timeoutMs = checkedTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
-    this.#waitForReady = options.waitForReady ?? false;
+    this.waitForReady = options.waitForReady ?? false;
     const connectTimeoutMs = checkedTimeout(options.connectTimeoutMs);
     const { connect, authority, scheme } = options.connect === undefined
       ? parseTarget(target, options.tls)
@@ -100,9 +101,9 @@ export class Rpc {
     request: Uint8Array,
     options: CallOptions | undefined,
   ): Promise<Uint8Array> {
-    const timeoutMs = checkedTimeout(options?.timeoutMs) ?? this.#timeoutMs;
+    const timeoutMs = this.timeoutOf(options);
     try {
-      if (this.#waitForReady) return await this.#patientUnary(path, request, timeoutMs, options?.signal);
+      if (this.waitForReady) return await this.#patientUnary(path, request, timeoutMs, options?.signal);
       const signal = options?.signal;
       return await this.#channel.unary(
         path,
@@ -112,6 +113,20 @@ export class Rpc {
     } catch (error) {
       throw toMsgbusError(error, this.target);
     }
+  }
+
+  /** Milliseconds that a call may take. Throws RangeError. */
+  timeoutOf(options: CallOptions | undefined): number {
+    return checkedTimeout(options?.timeoutMs) ?? this.#timeoutMs;
+  }
+
+  /** Calls a method with many requests and many answers; what the stream throws is for {@linkcode errorOf}. */
+  bidi(
+    path: string,
+    requests: AsyncIterable<Uint8Array>,
+    options: { readonly signal: AbortSignal },
+  ): ResponseStream {
+    return this.#channel.bidiStreaming(path, requests, options);
   }
 
   /** Calls a method with many answers; what the stream throws is for {@linkcode errorOf}. */
@@ -146,13 +161,14 @@ export class Rpc {
         return await this.#channel.unary(path, request, { timeoutMs: leftMs, ...(signal && { signal }) });
       } catch (error) {
         const waitMs = backoffMs(this.backoff, failures, this.random);
-        if (!this.#neverSent(error) || this.clock.nowMs() + waitMs >= deadlineMs) throw error;
+        if (!this.neverSent(error) || this.clock.nowMs() + waitMs >= deadlineMs) throw error;
         await sleep(this.clock, waitMs, signal);
       }
     }
   }
 
-  #neverSent(thrown: unknown): boolean {
+  /** Whether a call ended before anything of it was sent. */
+  neverSent(thrown: unknown): boolean {
     return thrown instanceof StatusError && typeof thrown.cause === "object" && thrown.cause !== null &&
       this.#connectErrors.has(thrown.cause);
   }

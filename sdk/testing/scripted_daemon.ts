@@ -13,12 +13,13 @@ import {
   SubscribeRequestSchema,
   SubscribeResponseSchema,
 } from "@msgbus/proto";
+import { StreamService } from "@msgbus/proto/stream";
 import { SyncService } from "@msgbus/proto/sync";
 import { type Client, connect } from "../client.ts";
 import type { ClientOptions } from "../client_options.ts";
 import { pathOf } from "../rpc.ts";
 
-const METHODS = { ...MsgbusService.method, ...SyncService.method };
+const METHODS = { ...MsgbusService.method, ...StreamService.method, ...SyncService.method };
 
 /** What a test's daemon does with one Subscribe or Fetch call. */
 export type StreamScript = (

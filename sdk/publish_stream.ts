@@ -1,0 +1,344 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Status, StatusError, statusName, statusOf } from "@msgbus/grpc";
+import {
+  type PublishedRun,
+  type PublishRefusal,
+  PublishStreamRequestSchema,
+  type PublishStreamResponse,
+  PublishStreamResponseSchema,
+  StreamService,
+} from "@msgbus/proto/stream";
+import { backoffMs } from "./backoff.ts";
+import { MsgbusError } from "./error.ts";
+import { numberFromWire } from "./head_number.ts";
+import { SDK_LIMITS } from "./limits.ts";
+import { Message } from "./message.ts";
+import { type NodeId, nodeIdOf } from "./node_id.ts";
+import type { EncodedPayload } from "./payload.ts";
+import type { PendingPublish } from "./pending_publish.ts";
+import { PublishBatch } from "./publish_batch.ts";
+import { pathOf, type Rpc } from "./rpc.ts";
+import { sleep } from "./sleep.ts";
+import { randomUuid } from "./uuid.ts";
+
+/** One client is one producer, and no other process ever takes its name. */
+const EPOCH = 1n;
+
+const NO_NODE: NodeId = { tenantId: "", blName: "", deviceId: "" };
+
+/**
+ * Publishes batches of messages by one call of StreamService, in the order in which they were added. After a loss of the
+ * connection it opens another call and sends again what was not acknowledged; the daemon knows by producer and sequence
+ * what it has stored already.
+ */
+export class PublishStream {
+  readonly #rpc: Rpc;
+  readonly #producerId = randomUuid();
+  /** Called with each message that waits, when the daemon turns out not to have the service. */
+  readonly #onUnsupported: (message: PendingPublish, encoded: EncodedPayload) => void;
+  readonly #over = new AbortController();
+  /** Not acknowledged, in the order of their sequences. The last may still grow, unless it was sent. */
+  #batches: PublishBatch[] = [];
+  /** How many of them were sent by the open call, and their bytes. */
+  #sent = 0;
+  #sentBytes = 0;
+  #waitingBytes = 0;
+  #nextSequence = 1;
+  #node = NO_NODE;
+  #running: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #lastBusyMs = -Infinity;
+  #nextDeadlineMs = Infinity;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(rpc: Rpc, onUnsupported: (message: PendingPublish, encoded: EncodedPayload) => void) {
+    this.#rpc = rpc;
+    this.#onUnsupported = onUnsupported;
+  }
+
+  /** Whether messages are on their way, or were a moment ago. */
+  get inUse(): boolean {
+    return this.#batches.length > 0 ||
+      this.#rpc.clock.nowMs() - this.#lastBusyMs < SDK_LIMITS.publishStreamIdleMs;
+  }
+
+  /** Takes a message. Throws MsgbusError RESOURCE_EXHAUSTED where too many wait already. */
+  add(message: PendingPublish, encoded: EncodedPayload): void {
+    if (this.#waitingBytes > SDK_LIMITS.maxWaitingPublishBytes) {
+      throw new MsgbusError(
+        "RESOURCE_EXHAUSTED",
+        `Cannot publish: ${this.#waitingBytes} bytes wait for the daemon, limit is ` +
+          `${SDK_LIMITS.maxWaitingPublishBytes}; await earlier messages first`,
+      );
+    }
+    let batch = this.#batches.at(-1);
+    if (
+      batch === undefined || this.#sent === this.#batches.length || batch.sent ||
+      batch.length + encoded.payload.length > SDK_LIMITS.publishBatchBytes
+    ) {
+      batch = new PublishBatch(this.#nextSequence);
+      this.#batches.push(batch);
+    }
+    const before = batch.length;
+    batch.add(message, encoded);
+    this.#nextSequence++;
+    this.#waitingBytes += batch.length - before;
+    this.#expireAt(message.deadlineMs);
+    this.#wake?.();
+    this.#running ??= this.#run();
+  }
+
+  /** Ends it; whoever waits gets MsgbusError UNAVAILABLE. */
+  async close(): Promise<void> {
+    this.#over.abort();
+    this.#failAll(new MsgbusError("UNAVAILABLE", `${this.#rpc.target}: the client was closed`));
+    this.#wake?.();
+    await this.#running;
+  }
+
+  /** Goes on while the connection lasts or messages wait. */
+  async #run(): Promise<void> {
+    try {
+      for (let failures = 0;;) {
+        try {
+          await this.#call(() => failures = 0);
+        } catch (thrown) {
+          if (this.#over.signal.aborted || this.#batches.length === 0) return;
+          if (!this.#mayTryAgain(thrown)) return;
+          failures++;
+        }
+        const { backoff, random, clock } = this.#rpc;
+        await sleep(clock, backoffMs(backoff, failures, random), this.#over.signal);
+        if (this.#batches.length === 0) return;
+      }
+    } finally {
+      this.#running = undefined;
+      this.#stopTimer();
+    }
+  }
+
+  /** One call, until it ends, which it does not by itself. */
+  async #call(welcomed: () => void): Promise<never> {
+    this.#sent = 0;
+    this.#sentBytes = 0;
+    const over = new AbortController();
+    const end = () => over.abort();
+    this.#over.signal.addEventListener("abort", end, { once: true });
+    const responses = this.#rpc.bidi(
+      pathOf(StreamService.method.publishStream),
+      this.#requests(over.signal),
+      {
+        signal: over.signal,
+      },
+    );
+    try {
+      for (let batch = await responses.nextBatch(); batch !== null; batch = await responses.nextBatch()) {
+        for (const bytes of batch) {
+          const response = fromBinary(PublishStreamResponseSchema, bytes);
+          if (response.welcome !== undefined) {
+            this.#node = nodeIdOf(response.welcome.node);
+            welcomed();
+          }
+          this.#take(response);
+        }
+        this.#wake?.();
+      }
+      throw new StatusError(Status.UNAVAILABLE, "the daemon ended the stream");
+    } finally {
+      this.#over.signal.removeEventListener("abort", end);
+      over.abort();
+      this.#wake?.();
+    }
+  }
+
+  async *#requests(over: AbortSignal): AsyncGenerator<Uint8Array> {
+    const firstSequence = BigInt(this.#batches[0]?.firstSequence ?? this.#nextSequence);
+    const producer = { id: this.#producerId, epoch: EPOCH };
+    yield toBinary(
+      PublishStreamRequestSchema,
+      create(PublishStreamRequestSchema, { producer, firstSequence }),
+    );
+    while (!over.aborted) {
+      const batch = this.#batches[this.#sent];
+      if (
+        batch === undefined ||
+        (this.#sentBytes > 0 && this.#sentBytes + batch.length > SDK_LIMITS.publishWindowBytes)
+      ) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+        continue;
+      }
+      batch.sent = true;
+      this.#sent++;
+      this.#sentBytes += batch.length;
+      yield batch.request;
+    }
+  }
+
+  /** Settles the messages that a response tells of. */
+  #take({ acknowledged, published, refused }: PublishStreamResponse): void {
+    for (const run of published) this.#publish(run);
+    for (const refusal of refused) this.#refuse(refusal);
+    const last = numberFromWire(acknowledged);
+    let done = 0;
+    for (const batch of this.#batches) {
+      if (batch.firstSequence + batch.messages.length - 1 > last || done === this.#sent) break;
+      done++;
+      this.#sentBytes -= batch.length;
+      this.#waitingBytes -= batch.length;
+      for (const message of batch.messages) {
+        if (!message.settled) message.failed(unexplained());
+      }
+    }
+    if (done === 0) return;
+    this.#batches.splice(0, done);
+    this.#sent -= done;
+    if (this.#batches.length > 0) return;
+    this.#lastBusyMs = this.#rpc.clock.nowMs();
+    this.#stopTimer();
+  }
+
+  #publish({ firstSequence, count, firstHeadId, firstUuid, createdAtMs, deleted }: PublishedRun): void {
+    const headId = numberFromWire(firstHeadId);
+    const createdMs = numberFromWire(createdAtMs);
+    this.#each(numberFromWire(firstSequence), count, (batch, message, at) => {
+      const { payloadFrom, payloadTo, topic, headers } = message;
+      const stored = deleted
+        ? new Message(
+          firstUuid,
+          0,
+          0,
+          0,
+          0,
+          topic,
+          this.#node,
+          headId + at,
+          createdMs,
+          true,
+          {},
+          firstUuid,
+          at,
+        )
+        : new Message(
+          batch.request,
+          0,
+          0,
+          payloadFrom,
+          payloadTo,
+          topic,
+          this.#node,
+          headId + at,
+          createdMs,
+          false,
+          headers,
+          firstUuid,
+          at,
+        );
+      message.stored(stored);
+    });
+  }
+
+  #refuse({ firstSequence, count, code, message: text }: PublishRefusal): void {
+    const name = statusName(statusOf(code));
+    this.#each(numberFromWire(firstSequence), count, (_, message) => {
+      message.failed(new MsgbusError(name === "OK" ? "UNKNOWN" : name, text));
+    });
+  }
+
+  /** The messages of some sequences, as far as they were sent and wait. */
+  #each(
+    firstSequence: number,
+    count: number,
+    settle: (batch: PublishBatch, message: PendingPublish, at: number) => void,
+  ): void {
+    const end = firstSequence + count;
+    for (const batch of this.#batches) {
+      if (batch.firstSequence >= end) return;
+      const from = Math.max(firstSequence, batch.firstSequence);
+      const to = Math.min(end, batch.firstSequence + batch.messages.length);
+      for (let sequence = from; sequence < to; sequence++) {
+        const message = batch.messages[sequence - batch.firstSequence];
+        if (message !== undefined && !message.settled) settle(batch, message, sequence - firstSequence);
+      }
+    }
+  }
+
+  /** Whether another call may bring what this one did not; otherwise nobody waits any more. */
+  #mayTryAgain(thrown: unknown): boolean {
+    const error = this.#rpc.errorOf(thrown);
+    if (error.code === "UNIMPLEMENTED") {
+      for (const [batch, message] of this.#takeAll()) {
+        const { headers, payloadFrom, payloadTo } = message;
+        this.#onUnsupported(message, { payload: batch.request.subarray(payloadFrom, payloadTo), headers });
+      }
+      return false;
+    }
+    if (this.#batches.every(({ messages }) => messages.every(({ settled }) => settled))) {
+      this.#takeAll();
+      return false;
+    }
+    const seen = this.#batches.some(({ sent }) => sent);
+    const patient = seen || (this.#rpc.waitForReady && this.#rpc.neverSent(thrown));
+    if (error.code === "UNAVAILABLE" && patient) return true;
+    this.#failAll(error);
+    return false;
+  }
+
+  #failAll(error: MsgbusError): void {
+    for (const [, message] of this.#takeAll()) message.failed(error);
+  }
+
+  /** Forgets all messages; those that somebody waits for are returned. */
+  #takeAll(): (readonly [PublishBatch, PendingPublish])[] {
+    const waiting = this.#batches.flatMap((batch) =>
+      batch.messages.filter(({ settled }) => !settled).map((message) => [batch, message] as const)
+    );
+    this.#batches = [];
+    this.#sent = 0;
+    this.#sentBytes = 0;
+    this.#waitingBytes = 0;
+    this.#stopTimer();
+    return waiting;
+  }
+
+  #expireAt(deadlineMs: number): void {
+    if (deadlineMs >= this.#nextDeadlineMs) return;
+    this.#stopTimer();
+    this.#nextDeadlineMs = deadlineMs;
+    const { clock } = this.#rpc;
+    this.#cancelTimer = clock.after(Math.max(0, deadlineMs - clock.nowMs()), () => this.#expire());
+  }
+
+  #expire(): void {
+    this.#stopTimer();
+    const now = this.#rpc.clock.nowMs();
+    let next = Infinity;
+    for (const { messages } of this.#batches) {
+      for (const message of messages) {
+        if (message.settled) continue;
+        if (message.deadlineMs > now) next = Math.min(next, message.deadlineMs);
+        else {
+          message.failed(
+            new MsgbusError(
+              "DEADLINE_EXCEEDED",
+              `${this.#rpc.target}: the message was not acknowledged in time; it may be stored or not`,
+            ),
+          );
+        }
+      }
+    }
+    if (next < Infinity) this.#expireAt(next);
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#nextDeadlineMs = Infinity;
+  }
+}
+
+function unexplained(): MsgbusError {
+  return new MsgbusError(
+    "INTERNAL",
+    "Cannot read the daemon's answer: it does not say what became of a message",
+  );
+}

@@ -1,0 +1,117 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
+import type { CallOptions } from "./call_options.ts";
+import { SDK_LIMITS } from "./limits.ts";
+import type { Message } from "./message.ts";
+import { MessageDecoder } from "./message_decoder.ts";
+import { type EncodedPayload, encodePayload, type Payload } from "./payload.ts";
+import { PendingPublish } from "./pending_publish.ts";
+import { requestBytes } from "./publish_batch.ts";
+import { PublishStream } from "./publish_stream.ts";
+import { pathOf, type Rpc } from "./rpc.ts";
+
+/** What may be said of a message to publish. */
+export interface PublishOptions extends CallOptions {
+  /** Its headers. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A message that waits for what was published before it. */
+interface Held {
+  readonly pending: PendingPublish;
+  readonly encoded: EncodedPayload;
+}
+
+/**
+ * Publishes a message by a call of its own while there is only that one, and by a stream of batches as soon as calls
+ * overlap. Either way messages are stored in the order in which they were handed over.
+ */
+export class Publisher {
+  readonly #rpc: Rpc;
+  readonly #decoder = new MessageDecoder();
+  readonly #stream: PublishStream;
+  /** Messages that came in this turn, or while a single one is on its way. */
+  #held: Held[] = [];
+  /** Whether a single one is on its way. */
+  #single = false;
+  /** Whether the daemon has no streams. */
+  #singly = false;
+
+  constructor(rpc: Rpc) {
+    this.#rpc = rpc;
+    this.#stream = new PublishStream(rpc, (pending, encoded) => {
+      this.#singly = true;
+      void this.#publishSingly(pending, encoded);
+    });
+  }
+
+  /** Settles when the message is durable. Rejects with MsgbusError or TypeError. */
+  publish(topic: string, payload: Payload, options: PublishOptions): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      // What is thrown here rejects.
+      const encoded = encodePayload(payload, options.headers);
+      const deadlineMs = this.#rpc.clock.nowMs() + this.#rpc.timeoutOf(options);
+      const { signal } = options;
+      this.#add(new PendingPublish(topic, encoded.headers, deadlineMs, signal, resolve, reject), encoded);
+    });
+  }
+
+  /** Ends what is on its way with MsgbusError UNAVAILABLE. Calls of their own end with the connection. */
+  async close(): Promise<void> {
+    await this.#stream.close();
+  }
+
+  #add(pending: PendingPublish, encoded: EncodedPayload): void {
+    if (pending.settled) return;
+    // The daemon refuses such a request, and with it would end the stream.
+    const tooLarge = requestBytes(pending.topic, encoded) > SDK_LIMITS.maxPublishRequestBytes;
+    if (this.#singly || tooLarge) return void this.#publishSingly(pending, encoded);
+    if (!this.#single && this.#held.length === 0 && this.#stream.inUse) {
+      return this.#stream.add(pending, encoded);
+    }
+    this.#held.push({ pending, encoded: kept(encoded) });
+    if (this.#held.length === 1 && !this.#single) queueMicrotask(() => this.#release());
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    const [first] = held;
+    if (first === undefined) return;
+    if (held.length === 1 && !this.#stream.inUse) {
+      this.#single = true;
+      void this.#publishSingly(first.pending, first.encoded).then(() => {
+        this.#single = false;
+        this.#release();
+      });
+      return;
+    }
+    for (const { pending, encoded } of held) {
+      try {
+        if (!pending.settled) this.#stream.add(pending, encoded);
+      } catch (error) {
+        pending.failed(error);
+      }
+    }
+  }
+
+  async #publishSingly(pending: PendingPublish, { payload, headers }: EncodedPayload): Promise<void> {
+    const { topic, deadlineMs, signal } = pending;
+    const request = create(PublishRequestSchema, { topic, payload, headers });
+    try {
+      const answer = await this.#rpc.unaryBytes(
+        pathOf(MsgbusService.method.publish),
+        toBinary(PublishRequestSchema, request),
+        { timeoutMs: Math.max(1, deadlineMs - this.#rpc.clock.nowMs()), ...signal && { signal } },
+      );
+      pending.stored(this.#decoder.decode(answer));
+    } catch (error) {
+      pending.failed(error);
+    }
+  }
+}
+
+/** Whoever published the bytes may change them now. */
+function kept({ payload, headers }: EncodedPayload): EncodedPayload {
+  return { payload: payload.slice(), headers };
+}
