@@ -1,0 +1,99 @@
+/** UUIDs as 16 bytes, and as canonical texts: lower case, with dashes. */
+
+export const UUID_BYTES = 16;
+
+const TEXT_LENGTH = 36;
+const VERSION_AT = 6;
+const VERSION_7 = 0x70;
+const LOW_AT = 10;
+const LOW_END = 2 ** 48;
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** The value of each lower-case hex digit by its character code; 255 for every other character. */
+const NIBBLE = new Uint8Array(128).fill(255);
+for (let value = 0; value < 16; value++) NIBBLE[value.toString(16).charCodeAt(0)] = value;
+
+export function isCanonicalUuid(text: string): boolean {
+  if (text.length !== TEXT_LENGTH) return false;
+  for (let i = 0; i < TEXT_LENGTH; i++) {
+    const code = text.charCodeAt(i);
+    if (isDash(i) ? code !== 0x2d : NIBBLE[code] === 255 || code > 127) return false;
+  }
+  return true;
+}
+
+/** Writes the bytes of a canonical text. */
+export function parseUuid(text: string, into: Uint8Array, at: number): void {
+  for (let i = 0; i < TEXT_LENGTH; i += 2) {
+    if (isDash(i)) i++;
+    into[at++] = ((NIBBLE[text.charCodeAt(i)] ?? 0) << 4) | (NIBBLE[text.charCodeAt(i + 1)] ?? 0);
+  }
+}
+
+/** The canonical text of the UUID at a place, plus a number from 0 to below 2^48. */
+export function formatUuid(bytes: Uint8Array, at = 0, plus = 0): string {
+  if (carries(bytes, at, plus)) return formatUuid(sumOf(bytes, at, plus));
+  let text = "";
+  for (let i = 0; i < LOW_AT; i++) {
+    text += HEX[bytes[at + i] ?? 0];
+    if (i === 3 || i === 5 || i === 7 || i === 9) text += "-";
+  }
+  const low = lowOf(bytes, at) + plus;
+  const [left, right] = [Math.floor(low / 0x100_0000), low % 0x100_0000];
+  return text + HEX[left >>> 16] + HEX[left >>> 8 & 0xff] + HEX[left & 0xff] +
+    HEX[right >>> 16] + HEX[right >>> 8 & 0xff] + HEX[right & 0xff];
+}
+
+/**
+ * The milliseconds since the epoch in the UUIDv7 (RFC 9562 §5.7) at a place, plus a number from 0 to below 2^48;
+ * undefined for any other UUID.
+ */
+export function timeOfUuid(bytes: Uint8Array, at = 0, plus = 0): number | undefined {
+  if (carries(bytes, at, plus)) return timeOfUuid(sumOf(bytes, at, plus));
+  if (((bytes[at + VERSION_AT] ?? 0) & 0xf0) !== VERSION_7) return undefined;
+  let time = 0;
+  for (let i = at; i < at + 6; i++) time = time * 256 + (bytes[i] ?? 0);
+  return time;
+}
+
+/** Adds a number from 0 to below 2^48 to the UUID at a place, as to one of 128 bits, big-endian; modulo 2^128. */
+export function addToUuid(bytes: Uint8Array, at: number, count: number): void {
+  for (let i = at + UUID_BYTES - 1; i >= at && count > 0; i--) {
+    const sum = (bytes[i] ?? 0) + count;
+    bytes[i] = sum % 256;
+    count = Math.floor(sum / 256);
+  }
+}
+
+/** Whether one UUID of 16 bytes is another one plus one. */
+export function isNextUuid(uuid: Uint8Array, next: Uint8Array): boolean {
+  let carry = 1;
+  for (let i = UUID_BYTES - 1; i >= 0; i--) {
+    const sum = (uuid[i] ?? 0) + carry;
+    if ((sum & 0xff) !== next[i]) return false;
+    carry = sum >>> 8;
+  }
+  return true;
+}
+
+/** Whether adding to a UUID changes more than its last 6 bytes. */
+function carries(bytes: Uint8Array, at: number, plus: number): boolean {
+  return plus > 0 && lowOf(bytes, at) + plus >= LOW_END;
+}
+
+function lowOf(bytes: Uint8Array, at: number): number {
+  let low = 0;
+  for (let i = at + LOW_AT; i < at + UUID_BYTES; i++) low = low * 256 + (bytes[i] ?? 0);
+  return low;
+}
+
+function sumOf(bytes: Uint8Array, at: number, plus: number): Uint8Array {
+  const sum = bytes.slice(at, at + UUID_BYTES);
+  addToUuid(sum, 0, plus);
+  return sum;
+}
+
+function isDash(index: number): boolean {
+  return index === 8 || index === 13 || index === 18 || index === 23;
+}
