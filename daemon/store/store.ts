@@ -24,18 +24,28 @@ export interface NodeName {
   readonly deviceId: string;
 }
 
-/** A message to append. Whoever hands it over never changes its bytes again: the store may keep them as they are. */
-export interface NewMessage {
+/** The name of a log. */
+export interface LogName {
   readonly topic: string;
   readonly origin: NodeName;
-  /** Any text. A canonical UUID (lower case, with dashes) is kept in 16 bytes. */
+}
+
+/** A message to append. Whoever hands it over never changes its bytes again: the store may keep them as they are. */
+export interface NewMessage extends LogName {
+  /** Any text. A canonical UUID (lower case, with dashes) is kept in 16 bytes, or none where it follows. */
   readonly id: string;
-  /** True: the id is that of the message before it in this batch plus one, as a number of 128 bits. */
+  /**
+   * True: the id is the UUID of the message before it in this batch plus one, as a number of 128 bits, and
+   * `createdAtMs` is the same. Then a store need not read `id`. Default false.
+   */
   readonly follows?: boolean;
-  /** Milliseconds since the Unix epoch, a safe integer. */
+  /** Milliseconds since the Unix epoch, a safe integer from 0 on. */
   readonly createdAtMs: number;
   readonly payload: Uint8Array;
-  /** Opaque to the store; empty = none. The bus keeps protobuf map entries here (`bus/headers.ts`). */
+  /**
+   * Encoded entries of a protobuf map with the field number 6, as `bus/headers.ts` writes them; empty = none. Other
+   * bytes are a mistake of the caller, for which the call rejects with a TypeError.
+   */
   readonly headers: Uint8Array;
 }
 
@@ -49,6 +59,7 @@ export interface Appended {
 
 /** A message as it was read back. Its topic and origin are those of the call. */
 export interface StoredMessage extends Appended {
+  /** Possibly made when it is asked for: an object spread may lack it. */
   readonly id: string;
   readonly createdAtMs: number;
   /** Empty when deleted. A view: the messages of one page share one buffer. */
@@ -58,10 +69,31 @@ export interface StoredMessage extends Appended {
   readonly deleted: boolean;
 }
 
+/** A message as it was read back with those of other logs. */
+export interface SequencedMessage extends StoredMessage, LogName {}
+
+/** Which messages {@link Store.readAll} is to find. Each part that is there narrows it down. */
+export interface SequenceFilter {
+  /** Only those of these logs. Whoever hands a list over never changes it again, and hands over the same one again. */
+  readonly only?: readonly LogName[];
+  /** None of these logs. The same rule as for `only`. */
+  readonly except?: readonly LogName[];
+  /** No deleted ones. Default false. */
+  readonly skipDeleted?: boolean;
+  /** Only those with this `createdAtMs` or a later one. */
+  readonly createdFromMs?: number;
+}
+
+/** Messages over all logs. */
+export interface SequencePage {
+  /** In the order of their sequences. */
+  readonly messages: readonly SequencedMessage[];
+  /** Everything below was looked at: go on here. Greater than `from` unless nothing is stored from there on. */
+  readonly next: number;
+}
+
 /** A log and its newest head. */
-export interface LogHead {
-  readonly topic: string;
-  readonly origin: NodeName;
+export interface LogHead extends LogName {
   readonly headId: number;
   /** The incarnation of the log this one was copied from; "" where unknown, and for a log that was only appended to. */
   readonly incarnation: string;
@@ -146,7 +178,7 @@ export interface PeerCursor {
 /**
  * Durable logs, queues and peer states of one node.
  *
- * Every call rejects with a {@link StoreError} only. Calls may overlap. Writes apply in the order of the calls, each
+ * Every call rejects with a {@link StoreError} only, but for a mistake of the caller. Calls may overlap. Writes apply in the order of the calls, each
  * all or nothing; several may share one commit, and a call that fails by itself ("conflict", "gap") does not fail the
  * others. A write settles when it is durable. A read sees every write that was called before it.
  *
@@ -166,6 +198,13 @@ export interface Store {
    * ones in their place. Empty for an unknown log.
    */
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]>;
+
+  /**
+   * Messages over all logs in use (never of logs set aside) in the order of their sequences, from `from` on (at least
+   * 1), those that pass the filter. One call looks at a bounded part of the store, so it may find none although there
+   * are some: go on at `next`.
+   */
+  readAll(from: number, filter: SequenceFilter, limits: ReadLimits): Promise<SequencePage>;
 
   /** Every log with at least one message, in no particular order. */
   heads(): Promise<readonly LogHead[]>;

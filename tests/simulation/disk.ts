@@ -14,6 +14,8 @@ import {
   type ReadLimits,
   type Replicated,
   type ReplicatedBatch,
+  type SequenceFilter,
+  type SequencePage,
   type Store,
   type StoredMessage,
 } from "../../daemon/store/store.ts";
@@ -92,6 +94,10 @@ export class DiskStore implements Store {
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {
     return this.#read((store) => store.read(topic, origin, fromHeadId, limits));
+  }
+
+  readAll(from: number, filter: SequenceFilter, limits: ReadLimits): Promise<SequencePage> {
+    return this.#read((store) => store.readAll(from, filter, limits));
   }
 
   heads(): Promise<readonly LogHead[]> {

@@ -30,6 +30,11 @@ export class MemoryLog {
     return this.#messages.at(-1)?.sequence ?? 0;
   }
 
+  /** The message at a head; undefined where there is none. */
+  at(head: number): StoredMessage | undefined {
+    return this.#messages[head - 1];
+  }
+
   push(message: StoredMessage): void {
     this.#messages.push(message.deleted ? { ...message, payload: NO_BYTES, headers: NO_BYTES } : message);
   }

@@ -15,10 +15,17 @@ import type {
   ReadLimits,
   Replicated,
   ReplicatedBatch,
+  SequencedMessage,
+  SequenceFilter,
+  SequencePage,
   Store,
   StoredMessage,
 } from "../store.ts";
 import { MemoryLog } from "./log.ts";
+import { passes } from "./sequence_filter.ts";
+
+/** Messages that one `readAll` looks at. */
+const SCANNED_MESSAGES = 4_096;
 
 const ONE: ReadLimits = { messages: 1, bytes: 0 };
 
@@ -33,8 +40,8 @@ export class MemoryStore implements Store {
   readonly #logs = new LogMap<MemoryLog>();
   /** By name. */
   readonly #archived = new LogMap<Map<string, MemoryLog>>();
-  /** The id of the message with sequence n is at n - 1. */
-  readonly #ids: string[] = [];
+  /** Where the message with sequence n stands is at n - 1. */
+  readonly #places: { readonly log: MemoryLog; readonly headId: number }[] = [];
   readonly #queues = new Map<string, MemoryQueue>();
   /** By peer. */
   readonly #states = new Map<string, LogMap<PeerSyncState>>();
@@ -52,6 +59,10 @@ export class MemoryStore implements Store {
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {
     return this.#call(() => this.#logs.get(topic, origin)?.read(fromHeadId, limits) ?? []);
+  }
+
+  readAll(from: number, filter: SequenceFilter, limits: ReadLimits): Promise<SequencePage> {
+    return this.#call(() => this.#readAll(Math.max(from, 1), filter, limits));
   }
 
   heads(): Promise<readonly LogHead[]> {
@@ -86,7 +97,10 @@ export class MemoryStore implements Store {
   }
 
   idAt(sequence: number): Promise<string | undefined> {
-    return this.#call(() => this.#ids[sequence - 1]);
+    return this.#call(() => {
+      const place = this.#places[sequence - 1];
+      return place?.log.at(place.headId)?.id;
+    });
   }
 
   archive(topic: string, origin: NodeName): Promise<string> {
@@ -181,7 +195,8 @@ export class MemoryStore implements Store {
 
   #append({ topic, origin, id, createdAtMs, payload, headers }: NewMessage): Appended {
     const log = this.#logOf(topic, origin);
-    const placed = { headId: log.head + 1, sequence: this.#ids.push(id) };
+    const headId = log.head + 1;
+    const placed = { headId, sequence: this.#places.push({ log, headId }) };
     log.push({ ...placed, id, createdAtMs, payload, headers, deleted: false });
     return placed;
   }
@@ -202,7 +217,7 @@ export class MemoryStore implements Store {
       if (headId <= headBefore) continue;
       const covered = !deleted && log.covers(headId);
       if (covered) deletedHeads.push(headId);
-      const sequence = this.#ids.push(id);
+      const sequence = this.#places.push({ log, headId });
       log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });
     }
     const appended = log.head - headBefore;
@@ -216,6 +231,25 @@ export class MemoryStore implements Store {
       enqueued: batch.enqueues.map(({ headId, message }) => isNew(headId) ? this.#enqueue(message) : 0),
       erased: true,
     };
+  }
+
+  #readAll(from: number, filter: SequenceFilter, limits: ReadLimits): SequencePage {
+    const messages: SequencedMessage[] = [];
+    const end = Math.min(this.#places.length + 1, from + SCANNED_MESSAGES);
+    let bytes = 0;
+    let next = from;
+    for (; next < end; next++) {
+      const place = this.#places[next - 1];
+      const stored = place?.log.at(place.headId);
+      if (place === undefined || stored === undefined) break;
+      const { topic, origin } = place.log;
+      const message = { ...stored, topic, origin };
+      if (this.#logs.get(topic, origin) !== place.log || !passes(filter, message)) continue;
+      bytes += message.payload.length + message.headers.length;
+      if (messages.length === limits.messages || (bytes > limits.bytes && messages.length > 0)) break;
+      messages.push(message);
+    }
+    return { messages, next };
   }
 
   #enqueue(message: NewFifoMessage): number {

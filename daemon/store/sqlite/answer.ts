@@ -5,9 +5,11 @@ import type {
   Deletion,
   FifoMessage,
   LogHead,
+  LogName,
   PeerCursor,
   PeerSyncState,
   Replicated,
+  SequencePage,
   StoredMessage,
 } from "../store.ts";
 import type { ByteReader } from "./byte_reader.ts";
@@ -15,11 +17,12 @@ import type { ByteWriter } from "./byte_writer.ts";
 import type { FifoRow } from "./fifo_tables.ts";
 import type { ArchivedTail } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
-import { readId, readStoredIdText, type StoredId, timeOfUuid, writeStoredId } from "./message_id.ts";
-import type { MessagePage } from "./message_pages.ts";
+import { readId, writeStoredId } from "./message_id.ts";
 import { readNode, writeNode } from "./node_encoding.ts";
+import type { Page } from "./page.ts";
 import { readPeerCursor, readPeerSyncState, writePeerCursor, writePeerSyncState } from "./peer_encoding.ts";
 import type { ReplicatedRows } from "./replication.ts";
+import { readSequencedMessages, readStoredMessages } from "./stored_entry.ts";
 
 /** Writes what a call settles with; the function beside it reads that. */
 export type AnswerBody = (to: ByteWriter) => void;
@@ -37,12 +40,6 @@ export interface StoreStats {
 
 const OK = 0;
 const FAILED = 1;
-
-// Flags of a message in a page.
-const IS_UUID = 1;
-const IS_DELETED = 2;
-
-const NO_BYTES = new Uint8Array();
 
 const CODES: readonly StoreErrorCode[] = [
   "not_writable",
@@ -87,18 +84,29 @@ export const nothing: AnswerBody = () => {};
 
 export function readNothing(): void {}
 
-export function appended(results: readonly Appended[]): AnswerBody {
+/** Appended messages of one log whose heads and sequences follow one another: the first one, and how many. */
+export interface AppendedRun extends Appended {
+  count: number;
+}
+
+export function appended(runs: readonly AppendedRun[]): AnswerBody {
   return (to) => {
-    to.u32(results.length);
-    for (const { headId, sequence } of results) {
+    to.u32(runs.length);
+    for (const { headId, sequence, count } of runs) {
       to.f64(headId);
       to.f64(sequence);
+      to.u32(count);
     }
   };
 }
 
 export function readAppended(from: ByteReader): Appended[] {
-  return readMany(from, () => ({ headId: from.f64(), sequence: from.f64() }));
+  const appended: Appended[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    const [headId, sequence, count] = [from.f64(), from.f64(), from.u32()];
+    for (let at = 0; at < count; at++) appended.push({ headId: headId + at, sequence: sequence + at });
+  }
+  return appended;
 }
 
 /** `erased` is asked when the answer is written: only after its commit it is known. */
@@ -154,63 +162,74 @@ export function readText(from: ByteReader): string {
   return from.text();
 }
 
-export function optionalId(id: StoredId | undefined): AnswerBody {
+export function optionalText(value: string | undefined): AnswerBody {
   return (to) => {
-    to.u8(id === undefined ? 0 : 1);
-    if (id !== undefined) writeStoredId(to, id);
+    to.u8(value === undefined ? 0 : 1);
+    if (value !== undefined) to.text(value);
   };
 }
 
-export function readOptionalId(from: ByteReader): string | undefined {
-  return from.u8() === 0 ? undefined : readId(from);
+export function readOptionalText(from: ByteReader): string | undefined {
+  return from.u8() === 0 ? undefined : from.text();
 }
 
-export function page(parts: readonly MessagePage[]): AnswerBody {
+/** `page` is undefined for a log that is unknown. */
+export function page(page: Page | undefined): AnswerBody {
   return (to) => {
-    to.u32(parts.reduce((count, { rows }) => count + rows.length, 0));
-    for (const { rows, content } of parts) {
-      let at = 0;
-      for (const [head, sequence, createdAtMs, isUuid, idBytes, payloadBytes, headerBytes] of rows) {
-        to.f64(head);
-        to.f64(sequence);
-        to.f64(createdAtMs ?? timeOfUuid(content, at));
-        to.u8((isUuid === 1 ? IS_UUID : 0) | (payloadBytes === null ? IS_DELETED : 0));
-        to.u32(idBytes);
-        to.u32(payloadBytes ?? 0);
-        to.u32(headerBytes ?? 0);
-        at += idBytes + (payloadBytes ?? 0) + (headerBytes ?? 0);
-      }
+    const parts = page?.parts ?? [];
+    to.u32(parts.length);
+    for (const { firstHead, firstSequence, count } of parts) {
+      to.f64(firstHead);
+      to.f64(firstSequence);
+      to.u32(count);
     }
-    for (const { content } of parts) to.raw(content);
+    for (const slice of page?.slices ?? []) to.raw(slice);
   };
 }
-
-/** Bytes of a message before the bytes of all of them. */
-const ROW_BYTES = 3 * 8 + 1 + 3 * 4;
 
 export function readPage(from: ByteReader): StoredMessage[] {
-  const count = from.u32();
-  const content = from.fork(count * ROW_BYTES);
-  const page: StoredMessage[] = [];
-  for (let left = count; left > 0; left--) {
-    const headId = from.f64();
-    const sequence = from.f64();
-    const createdAtMs = from.f64();
-    const flags = from.u8();
-    const idBytes = from.u32();
-    const payloadBytes = from.u32();
-    const headerBytes = from.u32();
-    page.push({
-      headId,
-      sequence,
-      id: readStoredIdText(content, (flags & IS_UUID) !== 0, idBytes),
-      createdAtMs,
-      payload: content.raw(payloadBytes),
-      headers: headerBytes === 0 ? NO_BYTES : content.raw(headerBytes),
-      deleted: (flags & IS_DELETED) !== 0,
-    });
+  const parts = readMany(from, () => ({
+    firstHead: from.f64(),
+    firstSequence: from.f64(),
+    count: from.u32(),
+  }));
+  return readStoredMessages(parts, from.raw(from.left));
+}
+
+/** `newLogs` are those of the page that no page named before; the others are known by their numbers. */
+export function sequencePage(page: Page, next: number, newLogs: readonly LogTail[]): AnswerBody {
+  return (to) => {
+    to.f64(next);
+    to.u32(newLogs.length);
+    for (const { number, topic, origin } of newLogs) {
+      to.f64(number);
+      to.text(topic);
+      writeNode(to, origin);
+    }
+    to.u32(page.parts.length);
+    for (const { log, firstHead, firstSequence, count } of page.parts) {
+      to.f64(log);
+      to.f64(firstHead);
+      to.f64(firstSequence);
+      to.u32(count);
+    }
+    for (const slice of page.slices) to.raw(slice);
+  };
+}
+
+/** `logs` has the logs named so far by their numbers, and takes on those of this page. */
+export function readSequencePage(from: ByteReader, logs: Map<number, LogName>): SequencePage {
+  const next = from.f64();
+  for (let left = from.u32(); left > 0; left--) {
+    logs.set(from.f64(), { topic: from.text(), origin: readNode(from) });
   }
-  return page;
+  const parts = readMany(from, () => ({
+    log: requireLog(logs.get(from.f64())),
+    firstHead: from.f64(),
+    firstSequence: from.f64(),
+    count: from.u32(),
+  }));
+  return { messages: readSequencedMessages(parts, from.raw(from.left)), next };
 }
 
 export function heads(tails: Iterable<LogTail>): AnswerBody {
@@ -334,6 +353,11 @@ export function stats(value: StoreStats): AnswerBody {
 
 export function readStats(from: ByteReader): StoreStats {
   return { commits: from.f64(), calls: from.f64() };
+}
+
+function requireLog(log: LogName | undefined): LogName {
+  if (log === undefined) throw new Error("Cannot read a page: one of its logs was never named");
+  return log;
 }
 
 function readMany<T>(from: ByteReader, readOne: () => T): T[] {

@@ -11,11 +11,9 @@ export class ByteReader {
     this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   }
 
-  /** A second reader of the same frame that is `ahead` bytes further. */
-  fork(ahead: number): ByteReader {
-    const fork = new ByteReader(this.#bytes);
-    fork.#at = this.#at + ahead;
-    return fork;
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#bytes.length - this.#at;
   }
 
   u8(): number {

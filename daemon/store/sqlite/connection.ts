@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
+import { DamagedMessagesError } from "../message_codec.ts";
 import { inspectDatabaseFile, notWritable } from "./database_file.ts";
 import { WAL_BYTES_KEPT } from "./limits.ts";
 import { statIfThere } from "./paths.ts";
@@ -126,6 +127,7 @@ export class Connection {
   readFailed(error: unknown): StoreError {
     if (error instanceof StoreError) return error;
     const failure = this.#brokenBy("read", error);
+    if (error instanceof DamagedMessagesError) this.#broken ??= failure;
     switch (sqlite.primaryCode(error)) {
       case sqlite.SQLITE_CORRUPT:
       case sqlite.SQLITE_NOTADB:

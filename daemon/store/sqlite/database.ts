@@ -5,13 +5,16 @@ import type { ByteWriter } from "./byte_writer.ts";
 import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
 import { COMMIT_BYTES, COMMIT_MESSAGES } from "./limits.ts";
+import type { LogChunk } from "./chunk.ts";
 import { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
+import type { PagePart, Wanted } from "./page.ts";
 import { PeerTables } from "./peer_tables.ts";
 import { mayErase, Replication } from "./replication.ts";
 import type { ReadRequest, WriteRequest } from "./request.ts";
 import { storageIncarnation } from "./storage_table.ts";
 
+type ReadAllRequest = Extract<ReadRequest, { op: "readAll" }>;
 type Outcome = answer.AnswerBody | StoreError;
 
 /** All tables behind one connection: applies requests and writes their answers. Runs on the store thread. */
@@ -23,6 +26,8 @@ export class Database {
   readonly #fifo: FifoTables;
   readonly #peers: PeerTables;
   readonly #replication: Replication;
+  /** The numbers of logs that a page of several logs has named. */
+  readonly #named = new Set<number>();
   #commits = 0;
   #calls = 0;
 
@@ -134,12 +139,12 @@ export class Database {
   #apply(request: WriteRequest): Outcome {
     switch (request.op) {
       case "append":
-        return answer.appended(request.entries.map((entry) => this.logs.append(entry)));
+        return answer.appended(this.#append(request.chunks));
       case "deleteRange": {
         const { topic, origin, from, to } = request;
         const deletedCount = this.logs.deleteRange(this.logs.find(topic, origin), from, to);
         if (deletedCount instanceof StoreError) return deletedCount;
-        const marker = this.logs.append(request.marker);
+        const marker = this.logs.append(request.marker.log, request.marker);
         return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
       case "replicate": {
@@ -170,8 +175,10 @@ export class Database {
         return this.#page(this.logs.find(request.topic, request.origin), request);
       case "readArchived":
         return this.#page(this.logs.findArchived(request.topic, request.origin, request.name), request);
+      case "readAll":
+        return this.#sequencePage(request);
       case "idAt":
-        return answer.optionalId(this.logs.idAt(request.sequence));
+        return answer.optionalText(this.logs.idAt(request.sequence));
       case "peekFifo":
         return answer.front(this.#fifo.peek(request.queue));
       case "heads":
@@ -190,8 +197,47 @@ export class Database {
     }
   }
 
+  #append(chunks: readonly LogChunk[]): answer.AppendedRun[] {
+    const runs: answer.AppendedRun[] = [];
+    let last: LogTail | undefined;
+    for (const chunk of chunks) {
+      const first = this.logs.append(chunk.log, chunk);
+      const run = runs.at(-1);
+      if (run !== undefined && last === chunk.log) run.count += chunk.count;
+      else runs.push({ ...first, count: chunk.count });
+      last = chunk.log;
+    }
+    return runs;
+  }
+
   #page(log: LogTail | undefined, { from, limits }: { from: number; limits: ReadLimits }): Outcome {
-    return answer.page(log === undefined ? [] : this.logs.read(log, from, limits));
+    return answer.page(log && this.logs.read(log, from, limits));
+  }
+
+  #sequencePage({ from, limits, only, except, skipDeleted, createdFromMs }: ReadAllRequest): Outcome {
+    const inLog = (log: LogTail) => only?.has(log) !== false && except?.has(log) !== true;
+    const wanted: Wanted = (message) =>
+      !(skipDeleted && message.deleted) &&
+      (createdFromMs === undefined || message.createdAtMs >= createdFromMs);
+    const isFiltered = skipDeleted || createdFromMs !== undefined;
+    const { page, next } = this.logs.readAll(
+      Math.max(from, 1),
+      limits,
+      only === undefined && except === undefined ? undefined : inLog,
+      isFiltered ? wanted : undefined,
+    );
+    return answer.sequencePage(page, next, this.#newlyNamed(page.parts));
+  }
+
+  #newlyNamed(parts: readonly PagePart[]): LogTail[] {
+    const logs: LogTail[] = [];
+    for (const { log: number } of parts) {
+      const log = this.#named.has(number) ? undefined : this.logs.byNumber(number);
+      if (log === undefined) continue;
+      this.#named.add(number);
+      logs.push(log);
+    }
+    return logs;
   }
 }
 
@@ -222,9 +268,9 @@ function fitting(waiting: readonly WriteRequest[]): number {
 function messagesOf(request: WriteRequest): number {
   switch (request.op) {
     case "append":
-      return request.entries.length;
+      return request.count;
     case "replicate":
-      return request.messages.length + request.enqueues.length;
+      return request.count + request.enqueues.length;
     default:
       return 1;
   }

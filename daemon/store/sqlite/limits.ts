@@ -7,6 +7,24 @@ export const RING_BYTES = 1 << 20;
 /** Requests the store thread takes from the link before it works on them; the rest waits in the link. */
 export const INTAKE_BYTES = 16 << 20;
 
+/** Messages of one chunk: reading one of them means to pass over those before it. */
+export const CHUNK_MESSAGES = 256;
+
+/**
+ * Payload and header bytes of one chunk, unless its only message has more. Deleting one message writes the whole chunk
+ * anew.
+ */
+export const CHUNK_BYTES = 32 << 10;
+
+/** Chunks that one `readAll` looks at: 2 ms where it wants none of them. */
+export const SCANNED_CHUNKS = 2_048;
+
+/** Bytes of chunks that one `readAll` reads, about: 2 ms. */
+export const SCANNED_BYTES = 4 << 20;
+
+/** Lists of logs that the store thread remembers for `readAll`; beyond that the oldest one must be sent again. */
+export const KNOWN_LISTS = 64;
+
 /** A commit takes no further call beyond this many messages; one larger call is still one commit. */
 export const COMMIT_MESSAGES = 4_096;
 

@@ -39,7 +39,7 @@ export function loadLogs(db: DatabaseSync): LoadedLogs {
   }
   const last = prepareRows<[number | null, number | null]>(
     db,
-    "SELECT (SELECT max(log) FROM logs), (SELECT max(sequence) FROM messages)",
+    "SELECT (SELECT max(log) FROM logs), (SELECT first_sequence + count - 1 FROM chunks ORDER BY first_sequence DESC LIMIT 1)",
   );
   const [lastLog, lastSequence] = last.get() ?? [null, null];
   return {
@@ -56,21 +56,22 @@ export function loadLogs(db: DatabaseSync): LoadedLogs {
  * so what a log has behind its runs in the table is one run, or continues the last of them.
  */
 function recoverRuns(db: DatabaseSync, logs: ReadonlyMap<number, LogTail>): LogTail[] {
-  const behind = prepareRows<[sequence: number, log: number, head: number]>(
+  const behind = prepareRows<[firstSequence: number, log: number, firstHead: number, count: number]>(
     db,
-    "SELECT sequence, log, head FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
+    `SELECT first_sequence, log, first_head, count FROM chunks WHERE first_sequence > ?
+       ORDER BY first_sequence LIMIT ?`,
   );
   const unwritten = new Set<LogTail>();
   let [after] = prepareRows<[number]>(db, "SELECT last_sequence FROM runs_written").get() ?? [0];
   for (;;) {
     const rows = behind.all(after, RECOVERY_ROWS);
-    for (const [sequence, number, head] of rows) {
-      after = sequence;
+    for (const [firstSequence, number, firstHead, count] of rows) {
+      after = firstSequence;
       const log = logs.get(number);
-      if (log === undefined || head > log.head + 1) throw inconsistent(sequence);
-      if (head <= log.head) continue;
-      if (!log.continuesAt(sequence)) log.startRun(sequence);
-      log.extendRun();
+      if (log === undefined || firstHead > log.head + 1) throw inconsistent(firstSequence);
+      if (firstHead <= log.head) continue;
+      if (!log.continuesAt(firstSequence)) log.startRun(firstSequence);
+      log.extendRun(count);
       unwritten.add(log);
     }
     if (rows.length < RECOVERY_ROWS) return [...unwritten];

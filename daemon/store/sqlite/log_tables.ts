@@ -1,23 +1,15 @@
-import type { SQLInputValue, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
 import { noSuchRange, type StoreError } from "../error.ts";
 import { LogMap } from "../log_map.ts";
 import { archiveName, noSuchLog } from "../replication.ts";
 import type { Appended, NodeName, ReadLimits } from "../store.ts";
+import type { Chunk } from "./chunk.ts";
+import { ChunkTable, type Scan } from "./chunk_table.ts";
 import type { Connection } from "./connection.ts";
 import { loadLogs } from "./log_loading.ts";
 import { LogTail } from "./log_tail.ts";
-import { type StoredId, timeOfId } from "./message_id.ts";
-import { type MessagePage, MessagePages } from "./message_pages.ts";
+import type { Page, Wanted } from "./page.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
-
-/** A message for a log that is already known. */
-export interface LogEntry {
-  readonly log: LogTail;
-  readonly id: StoredId;
-  readonly createdAtMs: number;
-  readonly payload: Uint8Array;
-  readonly headers: Uint8Array;
-}
 
 /** A log that was set aside. */
 export interface ArchivedTail {
@@ -25,25 +17,11 @@ export interface ArchivedTail {
   readonly log: LogTail;
 }
 
-/** Appended rows that share one statement: half the time of a statement per row; more rows gain nothing. */
-const ROWS_PER_INSERT = 8;
-
-const PLACES = "(?, ?, ?, ?, ?, ?, ?)";
-const ROW_VALUES = 7;
-
-// The runs of a log in the table, from the one that holds head ?2 up to head ?3, and of each the messages from head ?2 on.
-// CROSS JOIN keeps the order of the loops: then both are walked by key, and the result comes in head order unsorted.
-const FROM_RUNS = `FROM runs r CROSS JOIN messages m
-  WHERE r.log = ?1 AND r.first_head < ?3
-    AND r.first_head >= (SELECT max(first_head) FROM runs WHERE log = ?1 AND first_head <= ?2)
-    AND m.sequence BETWEEN r.first_sequence + max(0, ?2 - r.first_head) AND r.first_sequence + r.count - 1
-  ORDER BY r.first_head, m.sequence LIMIT ?4`;
-
-const FROM_TAIL = "FROM messages m WHERE m.sequence BETWEEN ?1 AND ?2 ORDER BY m.sequence LIMIT ?3";
-
-/** The tables `logs`, `messages`, `runs` and `deletes`. Writes happen within a transaction of the connection. */
+/** The tables `logs`, `chunks`, `runs` and `deletes`. Writes happen within a transaction of the connection. */
 export class LogTables {
   readonly #tails = new LogMap<LogTail>();
+  /** Those of logs in use, by the key of `logs`. */
+  readonly #byNumber = new Map<number, LogTail>();
   /** Logs set aside, by name. */
   readonly #archived = new LogMap<Map<string, LogTail>>();
   /** Those set aside in the open transaction. */
@@ -52,8 +30,7 @@ export class LogTables {
   readonly #unwrittenTails = new Set<LogTail>();
   /** Tails changed in the open transaction. */
   readonly #touched: LogTail[] = [];
-  /** Appended rows that no statement has written yet, value by value. */
-  #unwritten: SQLInputValue[] = [];
+  readonly #chunks: ChunkTable;
   #lastLog = 0;
   #lastSequence = 0;
   #committedLog = 0;
@@ -61,24 +38,17 @@ export class LogTables {
   readonly #insertLog: StatementSync;
   readonly #setIncarnation: StatementSync;
   readonly #setArchived: StatementSync;
-  readonly #insertRow: StatementSync;
-  readonly #insertRows: StatementSync;
   readonly #putRun: StatementSync;
   readonly #putDelete: StatementSync;
   readonly #deletes: RowStatement<[from: number, to: number]>;
-  readonly #erase: StatementSync;
   readonly #putRunsWritten: StatementSync;
-  readonly #runsPage: MessagePages;
-  readonly #tailPage: MessagePages;
-  readonly #id: RowStatement<[StoredId]>;
 
-  constructor({ db }: Connection) {
+  constructor(connection: Connection) {
+    const { db } = connection;
     const prepare = (sql: string) => db.prepare(sql);
     this.#insertLog = prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, '')");
     this.#setIncarnation = prepare("UPDATE logs SET incarnation = ? WHERE log = ?");
     this.#setArchived = prepare("UPDATE logs SET archived_as = ? WHERE log = ?");
-    this.#insertRow = prepare(`INSERT INTO messages VALUES ${PLACES}`);
-    this.#insertRows = prepare(`INSERT INTO messages VALUES ${Array(ROWS_PER_INSERT).fill(PLACES).join()}`);
     this.#putRun = prepare(
       "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
     );
@@ -87,16 +57,13 @@ export class LogTables {
       db,
       "SELECT from_head, to_head FROM deletes WHERE log = ? AND from_head <= ? AND to_head >= ?",
     );
-    this.#erase = prepare(
-      `UPDATE messages SET payload = NULL, headers = NULL
-         WHERE payload IS NOT NULL AND sequence IN (SELECT m.sequence ${FROM_RUNS})`,
-    );
     this.#putRunsWritten = prepare("UPDATE runs_written SET last_sequence = ?");
-    this.#runsPage = new MessagePages(db, FROM_RUNS);
-    this.#tailPage = new MessagePages(db, FROM_TAIL);
-    this.#id = prepareRows(db, "SELECT id FROM messages WHERE sequence = ?");
+    this.#chunks = new ChunkTable(connection);
     const { inUse, archived, unwritten, lastLog, lastSequence } = loadLogs(db);
-    for (const log of inUse) this.#tails.set(log.topic, log.origin, log);
+    for (const log of inUse) {
+      this.#tails.set(log.topic, log.origin, log);
+      this.#byNumber.set(log.number, log);
+    }
     for (const { name, log } of archived) this.#archivedBy(log).set(name, log);
     for (const log of unwritten) this.#unwrittenTails.add(log);
     this.#lastLog = this.#committedLog = lastLog;
@@ -123,24 +90,20 @@ export class LogTables {
     for (const tail of this.#tails.values()) if (tail.head > 0) yield tail;
   }
 
-  /** Appends a message; one that is `deleted` without payload and headers. */
-  append(entry: LogEntry, deleted = false): Appended {
-    const { log } = entry;
+  /**
+   * Appends messages; says where the first one stands, behind which the others follow. Their bytes must stay as they are
+   * until the transaction has ended.
+   */
+  append(log: LogTail, chunk: Chunk): Appended {
     this.#makeStored(log);
-    const sequence = ++this.#lastSequence;
+    const sequence = this.#lastSequence + 1;
+    this.#lastSequence += chunk.count;
     if (!log.continuesAt(sequence)) {
       this.#writeRun(log);
       log.startRun(sequence);
     }
-    const headId = log.extendRun();
-    const time = timeOfId(entry.id) === entry.createdAtMs ? null : entry.createdAtMs;
-    const payload = deleted ? null : entry.payload;
-    const headers = deleted || entry.headers.length === 0 ? null : entry.headers;
-    this.#unwritten.push(sequence, log.number, headId, entry.id, time, payload, headers);
-    if (this.#unwritten.length === ROWS_PER_INSERT * ROW_VALUES) {
-      this.#insertRows.run(...this.#unwritten);
-      this.#unwritten = [];
-    }
+    const headId = log.extendRun(chunk.count);
+    this.#chunks.append(log.number, headId, sequence, chunk);
     return { headId, sequence };
   }
 
@@ -161,11 +124,8 @@ export class LogTables {
 
   /** Erases payload and headers of stored messages. Says how many were not erased before. */
   erase(log: LogTail, from: number, to: number): number {
-    if (from > to) return 0;
-    this.#touch(log);
-    this.#writeRows();
-    this.#writeRun(log); // the messages are found by the runs in the table
-    return Number(this.#erase.run(log.number, from, log.head + 1, to - from + 1).changes);
+    this.#chunks.flush();
+    return this.#chunks.erase(log, from, to);
   }
 
   /** The ranges that were deleted and have heads from `from` to `to`. */
@@ -190,6 +150,7 @@ export class LogTables {
     const byName = this.#archivedBy(log);
     const name = archiveName(log.incarnation, (taken) => byName.has(taken));
     this.#setArchived.run(name, log.number);
+    this.#byNumber.delete(log.number);
     const aside = log.setAside();
     byName.set(name, aside);
     this.#newlyArchived.push({ name, log: aside });
@@ -207,27 +168,37 @@ export class LogTables {
   }
 
   /** The id of the message with a sequence. */
-  idAt(sequence: number): StoredId | undefined {
-    return this.#id.get(sequence)?.[0];
+  idAt(sequence: number): string | undefined {
+    return this.#chunks.idAt(sequence);
   }
 
-  /** One page in parts; see Store.read. Of the last run it is memory that knows the length. */
-  read(log: LogTail, from: number, limits: ReadLimits): MessagePage[] {
-    const { firstHead, firstSequence, count } = log.run;
-    const parts: MessagePage[] = [];
-    if (from < firstHead) parts.push(this.#runsPage.read(limits, undefined, log.number, from, firstHead));
-    const [before] = parts;
-    // A part that a limit has cut off ends the page: what is in the last run must not overtake the rest.
-    if (before === undefined || before.rows.at(-1)?.[0] === firstHead - 1) {
-      const first = firstSequence + Math.max(0, from - firstHead);
-      parts.push(this.#tailPage.read(limits, before, first, firstSequence + count - 1));
-    }
-    return parts;
+  /** See Store.read. */
+  read(log: LogTail, from: number, limits: ReadLimits): Page {
+    return this.#chunks.read(log, from, limits);
   }
 
-  /** Writes the rows that the transaction left in memory. To be called before its commit, and before a read within it. */
+  /** See Store.readAll; `inLog` and `wanted` are the filter, each left out where it accepts everything. */
+  readAll(
+    from: number,
+    limits: ReadLimits,
+    inLog: ((log: LogTail) => boolean) | undefined,
+    wanted: Wanted | undefined,
+  ): Scan {
+    const accepted = (number: number) => {
+      const log = this.#byNumber.get(number);
+      return log !== undefined && inLog?.(log) !== false;
+    };
+    return this.#chunks.scan(from, this.#lastSequence, accepted, wanted, limits);
+  }
+
+  /** The log in use with that key of `logs`. */
+  byNumber(number: number): LogTail | undefined {
+    return this.#byNumber.get(number);
+  }
+
+  /** Writes what the transaction left in memory. To be called before its commit, and before a read within it. */
   flush(): void {
-    this.#writeRows();
+    this.#chunks.flush();
   }
 
   /** Whether the next opening would have to read messages to know the ends of the logs. */
@@ -259,8 +230,12 @@ export class LogTables {
 
   /** After a rollback: memory is as before the transaction. */
   undo(): void {
-    this.#unwritten = [];
-    for (const log of this.#touched) log.undo();
+    this.#chunks.undo();
+    for (const log of this.#touched) {
+      this.#byNumber.delete(log.number);
+      log.undo();
+      if (log.number > 0) this.#byNumber.set(log.number, log);
+    }
     this.#touched.length = 0;
     for (const { name, log } of this.#newlyArchived) this.#archivedBy(log).delete(name);
     this.#newlyArchived.length = 0;
@@ -277,6 +252,7 @@ export class LogTables {
     this.#touch(log);
     if (log.number > 0) return;
     log.number = ++this.#lastLog;
+    this.#byNumber.set(log.number, log);
     const { tenantId, blName, deviceId } = log.origin;
     this.#insertLog.run(log.number, log.topic, tenantId, blName, deviceId, log.incarnation);
   }
@@ -285,14 +261,6 @@ export class LogTables {
     let byName = this.#archived.get(topic, origin);
     if (byName === undefined) this.#archived.set(topic, origin, byName = new Map());
     return byName;
-  }
-
-  #writeRows(): void {
-    const values = this.#unwritten;
-    this.#unwritten = [];
-    for (let at = 0; at < values.length; at += ROW_VALUES) {
-      this.#insertRow.run(...values.slice(at, at + ROW_VALUES));
-    }
   }
 
   #writeRun(log: LogTail): void {

@@ -93,11 +93,12 @@ export class LogTail {
     this.#count = 0;
   }
 
-  /** One more message in the last run; says its head. */
-  extendRun(): number {
-    this.#count++;
+  /** More messages in the last run; says the first one's head. */
+  extendRun(count: number): number {
+    const first = this.head + 1;
+    this.#count += count;
     this.#written = false;
-    return this.head;
+    return first;
   }
 
   /** Whether the table has the last run as it is here. */

@@ -1,14 +1,12 @@
 import type { StoreError } from "../error.ts";
+import { MessageReader } from "../message_codec.ts";
 import { differsError, gapError, isRange, noRangeError, type Replicated } from "../replication.ts";
+import { ChunkWriter } from "./chunk.ts";
 import type { FifoEntry, FifoTables } from "./fifo_tables.ts";
-import type { LogEntry, LogTables } from "./log_tables.ts";
+import { joined } from "./joined.ts";
+import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
-import { firstDifference } from "./stored_equality.ts";
-
-/** A message copied from another node, for a log that is already known. */
-export interface ReplicatedEntry extends LogEntry {
-  readonly deleted: boolean;
-}
+import { MessageComparison } from "./message_comparison.ts";
 
 /** A ReplicatedBatch as the store thread has it. */
 export interface ReplicatedEntries {
@@ -17,7 +15,9 @@ export interface ReplicatedEntries {
   readonly firstHead: number;
   /** The lowest head that is deleted; undefined when none is. */
   readonly firstDeletedHead: number | undefined;
-  readonly messages: readonly ReplicatedEntry[];
+  readonly count: number;
+  /** The messages as in `message_codec.ts`. */
+  readonly messages: Uint8Array;
   readonly deletes: readonly { readonly log: LogTail; readonly from: number; readonly to: number }[];
   readonly enqueues: readonly { readonly headId: number; readonly entry: FifoEntry }[];
 }
@@ -46,7 +46,7 @@ export class Replication {
 
   /** A StoreError it returns was found before any change. */
   apply(batch: ReplicatedEntries): ReplicatedRows | StoreError {
-    const { log, firstHead, messages, deletes } = batch;
+    const { log, firstHead, deletes } = batch;
     if (firstHead > log.head + 1) return gapError(log.topic, firstHead, log.head);
     const wrong = deletes.find((range) => !isRange(range));
     if (wrong !== undefined) return noRangeError({ ...wrong, topic: wrong.log.topic });
@@ -60,16 +60,7 @@ export class Replication {
 
     const headBefore = log.head;
     const storedDeleted = this.#deletions(batch);
-    const deletedHeads: number[] = [];
-    let firstSequence = 0;
-    for (let at = headBefore + 1 - firstHead; at < messages.length; at++) {
-      const message = messages[at];
-      if (message === undefined) break;
-      const deleted = storedDeleted[at] === 1;
-      const { headId, sequence } = this.#logs.append(message, deleted);
-      if (firstSequence === 0) firstSequence = sequence;
-      if (deleted && !message.deleted) deletedHeads.push(headId);
-    }
+    const { firstSequence, deletedHeads } = this.#append(batch, storedDeleted);
     const isNew = (head: number) => head > headBefore && storedDeleted[head - firstHead] === 0;
     return {
       headId: log.head,
@@ -82,35 +73,54 @@ export class Replication {
     };
   }
 
+  /** Appends what is behind the head. */
+  #append({ log, firstHead, messages }: ReplicatedEntries, storedDeleted: Uint8Array) {
+    const deletedHeads: number[] = [];
+    let firstSequence = 0;
+    const chunks = new ChunkWriter(({ count, contentBytes, messages }) => {
+      const placed = this.#logs.append(log, { count, contentBytes, messages: messages.slice() });
+      if (firstSequence === 0) firstSequence = placed.sequence;
+    });
+    const message = new MessageReader(messages);
+    const first = log.head + 1;
+    for (let head = firstHead; message.next(); head++) {
+      if (head < first) continue;
+      const deleted = storedDeleted[head - firstHead] === 1;
+      chunks.copy(message, deleted);
+      if (deleted && !message.deleted) deletedHeads.push(head);
+    }
+    chunks.end();
+    return { firstSequence, deletedHeads };
+  }
+
   /** The heads of stored messages that the batch has as deleted, or that the batch contradicts what is stored. */
-  #compare({ log, firstHead, messages }: ReplicatedEntries): number[] | StoreError {
+  #compare({ log, firstHead, count, messages }: ReplicatedEntries): number[] | StoreError {
     const deleted: number[] = [];
-    const last = Math.min(log.head, firstHead + messages.length - 1);
-    if (firstHead <= last) this.#logs.flush();
+    const last = Math.min(log.head, firstHead + count - 1);
+    if (firstHead > last) return deleted;
+    this.#logs.flush();
+    const comparison = new MessageComparison();
+    const message = new MessageReader(messages);
     for (let head = firstHead; head <= last;) {
       const limits = { ...COMPARED, messages: Math.min(COMPARED.messages, last - head + 1) };
-      const before = head;
-      for (const page of this.#logs.read(log, head, limits)) {
-        const compared = messages.slice(head - firstHead, head - firstHead + page.rows.length);
-        const difference = firstDifference(page, compared);
-        if (difference !== undefined) return differsError(log.topic, head + difference.at, difference.field);
-        for (const [at, [stored, , , , , payloadBytes]] of page.rows.entries()) {
-          if (payloadBytes !== null && compared[at]?.deleted === true) deleted.push(stored);
-        }
-        head += page.rows.length;
+      const stored = new MessageReader(joined(this.#logs.read(log, head, limits).slices));
+      for (; stored.next() && message.next(); head++) {
+        const field = comparison.differentField(stored, message);
+        if (field !== undefined) return differsError(log.topic, head, field);
+        if (message.deleted && !stored.deleted) deleted.push(head);
       }
-      if (head === before) throw new Error(`Cannot compare head ${head}: it is not in its log`);
     }
     return deleted;
   }
 
   /** For each message 1 if it is to be stored deleted, else 0: the remembered ranges are looked up once for all. */
-  #deletions({ log, firstHead, firstDeletedHead, messages }: ReplicatedEntries): Uint8Array {
-    const deletions = new Uint8Array(messages.length);
+  #deletions({ log, firstHead, firstDeletedHead, count, messages }: ReplicatedEntries): Uint8Array {
+    const deletions = new Uint8Array(count);
     if (firstDeletedHead !== undefined) {
-      messages.forEach(({ deleted }, at) => deletions[at] = deleted ? 1 : 0);
+      const message = new MessageReader(messages);
+      for (let at = 0; message.next(); at++) deletions[at] = message.deleted ? 1 : 0;
     }
-    for (const [from, to] of this.#logs.deleted(log, firstHead, firstHead + messages.length - 1)) {
+    for (const [from, to] of this.#logs.deleted(log, firstHead, firstHead + count - 1)) {
       deletions.fill(1, Math.max(0, from - firstHead), Math.max(0, to - firstHead + 1));
     }
     return deletions;

@@ -1,6 +1,7 @@
 import type { NodeName, PeerCursor, PeerSyncState, ReadLimits } from "../store.ts";
 import type { FifoEntry } from "./fifo_tables.ts";
-import type { LogEntry } from "./log_tables.ts";
+import type { LogChunk } from "./chunk.ts";
+import type { LogFilter } from "./log_filter.ts";
 import type { StoredId } from "./message_id.ts";
 import type { ReplicatedEntries } from "./replication.ts";
 
@@ -8,14 +9,14 @@ import type { ReplicatedEntries } from "./replication.ts";
 export type WriteRequest =
   & { readonly call: number; readonly bytes: number }
   & (
-    | { readonly op: "append"; readonly entries: readonly LogEntry[] }
+    | { readonly op: "append"; readonly count: number; readonly chunks: readonly LogChunk[] }
     | {
       readonly op: "deleteRange";
       readonly topic: string;
       readonly origin: NodeName;
       readonly from: number;
       readonly to: number;
-      readonly marker: LogEntry;
+      readonly marker: LogChunk;
     }
     | ({ readonly op: "replicate" } & ReplicatedEntries)
     | { readonly op: "archive"; readonly topic: string; readonly origin: NodeName }
@@ -47,6 +48,15 @@ export type ReadRequest =
       readonly from: number;
       readonly limits: ReadLimits;
     }
+    | {
+      readonly op: "readAll";
+      readonly from: number;
+      readonly limits: ReadLimits;
+      readonly only: LogFilter | undefined;
+      readonly except: LogFilter | undefined;
+      readonly skipDeleted: boolean;
+      readonly createdFromMs: number | undefined;
+    }
     | { readonly op: "idAt"; readonly sequence: number }
     | { readonly op: "peekFifo"; readonly queue: string }
     | { readonly op: "peerCursor"; readonly peer: string }
@@ -74,6 +84,7 @@ export const OPS = [
   "recordPeerSync",
   "read",
   "readArchived",
+  "readAll",
   "idAt",
   "peekFifo",
   "heads",

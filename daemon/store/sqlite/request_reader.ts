@@ -1,18 +1,22 @@
 import type { NodeName, PeerSyncState, ReadLimits } from "../store.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { FifoEntry } from "./fifo_tables.ts";
-import type { LogEntry, LogTables } from "./log_tables.ts";
+import type { LogChunk } from "./chunk.ts";
+import { LogFilter } from "./log_filter.ts";
+import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { readStoredId } from "./message_id.ts";
 import { readNode } from "./node_encoding.ts";
 import { readPeerCursor, readPeerSyncState } from "./peer_encoding.ts";
-import type { ReplicatedEntries, ReplicatedEntry } from "./replication.ts";
+import type { ReplicatedEntries } from "./replication.ts";
 import { type Op, OPS, type ReadRequest, type Request, type WriteRequest } from "./request.ts";
 
 /** Decodes what a RequestWriter wrote. */
 export class RequestReader {
   readonly #tables: LogTables;
   readonly #logs: LogTail[] = [];
+  /** By their places, see SentLists. */
+  readonly #lists: LogFilter[] = [];
 
   constructor(tables: LogTables) {
     this.#tables = tables;
@@ -25,9 +29,14 @@ export class RequestReader {
     const bytes = frame.length;
     switch (op) {
       case "append": {
-        const entries: LogEntry[] = [];
-        for (let left = from.u32(); left > 0; left--) entries.push(this.#entry(from));
-        return write({ op, call, bytes, entries });
+        const chunks: LogChunk[] = [];
+        let count = 0;
+        while (from.left > 0) {
+          const chunk = this.#chunk(from);
+          chunks.push(chunk);
+          count += chunk.count;
+        }
+        return write({ op, call, bytes, count, chunks });
       }
       case "deleteRange": {
         const { topic, origin } = readLog(from);
@@ -39,7 +48,7 @@ export class RequestReader {
           origin,
           from: from.f64(),
           to: from.f64(),
-          marker: this.#entry(from),
+          marker: this.#chunk(from),
         });
       }
       case "replicate":
@@ -64,6 +73,13 @@ export class RequestReader {
         const log = readLog(from);
         return read({ op, call, ...log, name: from.text(), ...readPageStart(from) });
       }
+      case "readAll": {
+        const start = readPageStart(from);
+        const [only, except] = [this.#filter(from), this.#filter(from)];
+        const skipDeleted = from.u8() === 1;
+        const createdFromMs = from.u8() === 1 ? from.f64() : undefined;
+        return read({ op, call, ...start, only, except, skipDeleted, createdFromMs });
+      }
       case "idAt":
         return read({ op, call, sequence: from.f64() });
       case "peekFifo":
@@ -83,34 +99,18 @@ export class RequestReader {
     }
   }
 
-  #entry(from: ByteReader): LogEntry {
-    return {
-      log: this.#log(from),
-      id: readStoredId(from),
-      createdAtMs: from.f64(),
-      payload: from.bytes(),
-      headers: from.bytes(),
-    };
+  #chunk(from: ByteReader): LogChunk {
+    return { log: this.#log(from), count: from.u32(), contentBytes: from.u32(), messages: from.bytes() };
   }
 
   #replicated(from: ByteReader): ReplicatedEntries {
     const log = this.#log(from);
     const incarnation = from.text();
     const firstHead = from.f64();
-    let firstDeletedHead: number | undefined;
-    const messages: ReplicatedEntry[] = [];
-    for (let left = from.u32(); left > 0; left--) {
-      const deleted = from.u8() === 1;
-      if (deleted) firstDeletedHead ??= firstHead + messages.length;
-      messages.push({
-        log,
-        id: readStoredId(from),
-        createdAtMs: from.f64(),
-        payload: from.bytes(),
-        headers: from.bytes(),
-        deleted,
-      });
-    }
+    const firstDeleted = from.f64();
+    const firstDeletedHead = firstDeleted === 0 ? undefined : firstDeleted;
+    const count = from.u32();
+    const messages = from.bytes();
     const deletes = [];
     for (let left = from.u32(); left > 0; left--) {
       deletes.push({ log: this.#log(from), from: from.f64(), to: from.f64() });
@@ -119,7 +119,18 @@ export class RequestReader {
     for (let left = from.u32(); left > 0; left--) {
       enqueues.push({ headId: from.f64(), entry: readFifoEntry(from) });
     }
-    return { log, incarnation, firstHead, firstDeletedHead, messages, deletes, enqueues };
+    return { log, incarnation, firstHead, firstDeletedHead, count, messages, deletes, enqueues };
+  }
+
+  /** Undefined where there is none. */
+  #filter(from: ByteReader): LogFilter | undefined {
+    const place = from.u32();
+    if (place === 0) return undefined;
+    if (from.u8() === 1) {
+      const filter = this.#lists[place - 1] = new LogFilter();
+      for (let left = from.u32(); left > 0; left--) filter.add(readLog(from));
+    }
+    return this.#lists[place - 1];
   }
 
   #log(from: ByteReader): LogTail {

@@ -1,6 +1,8 @@
 import { LogMap } from "../log_map.ts";
+import { MessageWriter, requireHeaders } from "../message_codec.ts";
 import { firstHeadOf } from "../replication.ts";
 import type {
+  LogName,
   NewFifoMessage,
   NewMessage,
   NodeName,
@@ -8,26 +10,39 @@ import type {
   PeerSyncState,
   ReadLimits,
   ReplicatedBatch,
+  SequenceFilter,
 } from "../store.ts";
 import { ByteWriter } from "./byte_writer.ts";
+import { type Chunk, ChunkWriter } from "./chunk.ts";
 import { writeId } from "./message_id.ts";
 import { writeNode } from "./node_encoding.ts";
 import { writePeerCursor, writePeerSyncState } from "./peer_encoding.ts";
 import { type Op, OPS, type PlainOp } from "./request.ts";
+import { SentLists } from "./sent_lists.ts";
 
 /** Encodes requests as frames. The encoded bytes are valid until the next request. */
 export class RequestWriter {
   readonly #to = new ByteWriter();
   /** Logs of appended and copied messages by the order of their first use: their names cross the link once. */
   readonly #logs = new LogMap<number>();
+  readonly #lists = new SentLists();
+  readonly #chunks = new ChunkWriter((chunk) => this.#chunk(chunk));
+  /** Whose messages `#chunks` takes. */
+  #topic = "";
+  #origin: NodeName | undefined;
+  readonly #messages = new MessageWriter();
 
+  /** Throws TypeError for headers that are none, see NewMessage. */
   append(call: number, batch: readonly NewMessage[]): Uint8Array {
+    for (const { headers } of batch) requireHeaders(headers); // before anything is known to have been sent
     this.#begin("append", call);
-    this.#to.u32(batch.length);
+    this.#chunks.clear();
     for (const message of batch) this.#message(message);
+    this.#chunks.end();
     return this.#end();
   }
 
+  /** Throws like {@link append}. */
   deleteRange(
     call: number,
     topic: string,
@@ -36,28 +51,34 @@ export class RequestWriter {
     to: number,
     marker: NewMessage,
   ): Uint8Array {
+    requireHeaders(marker.headers);
     this.#begin("deleteRange", call);
-    this.#log(topic, origin);
+    this.#logName(topic, origin);
     this.#to.f64(from);
     this.#to.f64(to);
+    this.#chunks.clear();
     this.#message(marker);
+    this.#chunks.end();
     return this.#end();
   }
 
-  /** Throws StoreError when the heads of the batch do not follow one another. */
+  /** Throws StoreError when the heads of the batch do not follow one another, and like {@link append}. */
   replicate(call: number, batch: ReplicatedBatch): Uint8Array {
     const { topic, origin, incarnation, messages, deletes, enqueues } = batch;
     const firstHead = firstHeadOf(batch);
+    for (const { headers } of messages) requireHeaders(headers);
     const to = this.#to;
     this.#begin("replicate", call);
     this.#knownLog(topic, origin);
     to.text(incarnation);
     to.f64(firstHead);
+    to.f64(messages.find(({ deleted }) => deleted)?.headId ?? 0);
     to.u32(messages.length);
-    for (const message of messages) {
-      to.u8(message.deleted ? 1 : 0);
-      this.#content(message);
+    this.#messages.clear();
+    for (const { id, createdAtMs, payload, headers, deleted } of messages) {
+      this.#messages.add(id, createdAtMs, payload, headers, deleted);
     }
+    to.bytes(this.#messages.written);
     to.u32(deletes.length);
     for (const range of deletes) {
       this.#knownLog(range.topic, origin);
@@ -74,7 +95,7 @@ export class RequestWriter {
 
   archive(call: number, topic: string, origin: NodeName): Uint8Array {
     this.#begin("archive", call);
-    this.#log(topic, origin);
+    this.#logName(topic, origin);
     return this.#end();
   }
 
@@ -105,7 +126,7 @@ export class RequestWriter {
 
   read(call: number, topic: string, origin: NodeName, from: number, limits: ReadLimits): Uint8Array {
     this.#begin("read", call);
-    this.#log(topic, origin);
+    this.#logName(topic, origin);
     this.#pageStart(from, limits);
     return this.#end();
   }
@@ -119,9 +140,21 @@ export class RequestWriter {
     limits: ReadLimits,
   ): Uint8Array {
     this.#begin("readArchived", call);
-    this.#log(topic, origin);
+    this.#logName(topic, origin);
     this.#to.text(name);
     this.#pageStart(from, limits);
+    return this.#end();
+  }
+
+  readAll(call: number, from: number, filter: SequenceFilter, limits: ReadLimits): Uint8Array {
+    const { only, except, skipDeleted = false, createdFromMs } = filter;
+    this.#begin("readAll", call);
+    this.#pageStart(from, limits);
+    this.#list(only);
+    this.#list(except);
+    this.#to.u8(skipDeleted ? 1 : 0);
+    this.#to.u8(createdFromMs === undefined ? 0 : 1);
+    if (createdFromMs !== undefined) this.#to.f64(createdFromMs);
     return this.#end();
   }
 
@@ -155,23 +188,37 @@ export class RequestWriter {
   }
 
   #message(message: NewMessage): void {
-    this.#knownLog(message.topic, message.origin);
-    this.#content(message);
+    const { topic, origin } = message;
+    if (topic !== this.#topic || origin !== this.#origin) {
+      this.#chunks.end();
+      this.#topic = topic;
+      this.#origin = origin;
+    }
+    this.#chunks.add(message);
   }
 
-  #content({ id, createdAtMs, payload, headers }: Omit<NewMessage, "topic" | "origin">): void {
-    const to = this.#to;
-    writeId(to, id);
-    to.f64(createdAtMs);
-    to.bytes(payload);
-    to.bytes(headers);
+  #chunk({ count, contentBytes, messages }: Chunk): void {
+    if (this.#origin !== undefined) this.#knownLog(this.#topic, this.#origin);
+    this.#to.u32(count);
+    this.#to.u32(contentBytes);
+    this.#to.bytes(messages);
+  }
+
+  #list(list: readonly LogName[] | undefined): void {
+    if (list === undefined) return this.#to.u32(0);
+    const { at, isNew } = this.#lists.place(list);
+    this.#to.u32(at + 1);
+    this.#to.u8(isNew ? 1 : 0);
+    if (!isNew) return;
+    this.#to.u32(list.length);
+    for (const { topic, origin } of list) this.#logName(topic, origin);
   }
 
   #fifoMessage(message: NewFifoMessage): void {
     const to = this.#to;
     to.text(message.queue);
     writeId(to, message.id);
-    this.#log(message.topic, message.source);
+    this.#logName(message.topic, message.source);
     writeNode(to, message.target);
     to.f64(message.createdAtMs);
     to.bytes(message.payload);
@@ -189,10 +236,10 @@ export class RequestWriter {
     this.#to.u32(known ?? this.#logs.size);
     if (known !== undefined) return;
     this.#logs.set(topic, origin, this.#logs.size);
-    this.#log(topic, origin);
+    this.#logName(topic, origin);
   }
 
-  #log(topic: string, origin: NodeName): void {
+  #logName(topic: string, origin: NodeName): void {
     this.#to.text(topic);
     writeNode(this.#to, origin);
   }

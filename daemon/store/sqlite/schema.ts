@@ -1,41 +1,42 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 
-/** "mbus" in the file's header: says that the file is ours. */
-export const APPLICATION_ID = 0x6d627573;
+/** "mbu1" in the file's header: says that the file is ours. */
+export const APPLICATION_ID = 0x6d627531;
 
 /**
  * What each schema version adds; the version is the position, counted from 1. Never edited after a release.
  *
- * `messages` is the node's log of logs: a row per message in the order of arrival, and no second index. `runs` says
- * which stretches of it belong to one log in a row, so that a log that is written alone costs one row per run instead
- * of an index entry per message. A payload that is NULL was deleted (an empty one is an empty blob): this spares a
- * column. `created_at_ms` is NULL where the id is a UUIDv7 with the same time.
+ * `chunks` is the node's log of logs, in the order of arrival, and has no second index. A row holds messages of one log
+ * that arrived one after another in one commit, as `message_codec.ts` has them; a row for each message would cost more
+ * than the message. `runs` says which stretches of sequences belong to one log in a row, so that a log that is written
+ * alone costs one row per run instead of an index entry per chunk. No chunk belongs to two runs.
  *
  * The last run of a log is written when it ends, and otherwise now and then: a commit of one message would write twice
- * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; those behind it say which log
- * and head they have.
+ * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; the chunks behind it say which
+ * log and heads they have.
  *
  * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
  * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [[
+  "CREATE TABLE storage (incarnation TEXT NOT NULL)", // one row, made after the migration
   `CREATE TABLE logs (
     log INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
     tenant_id TEXT NOT NULL,
     bl_name TEXT NOT NULL,
     device_id TEXT NOT NULL,
-    UNIQUE (topic, tenant_id, bl_name, device_id)
+    incarnation TEXT NOT NULL,
+    archived_as TEXT NOT NULL,
+    UNIQUE (topic, tenant_id, bl_name, device_id, archived_as)
   )`,
-  `CREATE TABLE messages (
-    sequence INTEGER PRIMARY KEY,
+  `CREATE TABLE chunks (
+    first_sequence INTEGER PRIMARY KEY,
     log INTEGER NOT NULL,
-    head INTEGER NOT NULL,
-    id ANY NOT NULL,
-    created_at_ms INTEGER,
-    payload BLOB,
-    headers BLOB
+    first_head INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    messages BLOB NOT NULL
   ) STRICT`,
   `CREATE TABLE runs (
     log INTEGER NOT NULL,
@@ -44,6 +45,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     count INTEGER NOT NULL,
     PRIMARY KEY (log, first_head)
   ) WITHOUT ROWID`,
+  "CREATE TABLE runs_written (last_sequence INTEGER NOT NULL)",
+  "INSERT INTO runs_written VALUES (0)",
   `CREATE TABLE deletes (
     log INTEGER NOT NULL,
     from_head INTEGER NOT NULL,
@@ -85,38 +88,17 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     last_success_at_ms INTEGER NOT NULL,
     consecutive_failures INTEGER NOT NULL,
     last_error TEXT NOT NULL,
+    local_incarnation TEXT NOT NULL,
+    remote_incarnation TEXT NOT NULL,
+    fork TEXT NOT NULL,
     PRIMARY KEY (peer, topic, tenant_id, bl_name, device_id)
   ) WITHOUT ROWID`,
-], [
-  "CREATE TABLE runs_written (last_sequence INTEGER NOT NULL)",
-  "INSERT INTO runs_written SELECT coalesce(max(sequence), 0) FROM messages", // until then, every commit wrote its runs
-], [
-  "CREATE TABLE storage (incarnation TEXT NOT NULL)", // one row, made after the migration
-  // Built anew, because what is unique has changed. Not renamed: after that SQLite takes the temporary database, and
-  // with it the checkpoint that follows, for locked.
-  "CREATE TABLE old_logs AS SELECT * FROM logs",
-  "DROP TABLE logs",
-  `CREATE TABLE logs (
-    log INTEGER PRIMARY KEY,
-    topic TEXT NOT NULL,
-    tenant_id TEXT NOT NULL,
-    bl_name TEXT NOT NULL,
-    device_id TEXT NOT NULL,
-    incarnation TEXT NOT NULL,
-    archived_as TEXT NOT NULL,
-    UNIQUE (topic, tenant_id, bl_name, device_id, archived_as)
-  )`,
-  "INSERT INTO logs SELECT log, topic, tenant_id, bl_name, device_id, '', '' FROM old_logs",
-  "DROP TABLE old_logs",
   `CREATE TABLE peer_cursors (
     peer TEXT PRIMARY KEY,
     incarnation TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     message_id TEXT NOT NULL
   ) WITHOUT ROWID`,
-  "ALTER TABLE peer_sync_states ADD COLUMN local_incarnation TEXT NOT NULL DEFAULT ''",
-  "ALTER TABLE peer_sync_states ADD COLUMN remote_incarnation TEXT NOT NULL DEFAULT ''",
-  "ALTER TABLE peer_sync_states ADD COLUMN fork TEXT NOT NULL DEFAULT 'none'",
 ]];
 
 /**

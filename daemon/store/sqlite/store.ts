@@ -5,6 +5,7 @@ import type {
   Deletion,
   FifoMessage,
   LogHead,
+  LogName,
   NewFifoMessage,
   NewMessage,
   NodeName,
@@ -13,6 +14,8 @@ import type {
   ReadLimits,
   Replicated,
   ReplicatedBatch,
+  SequenceFilter,
+  SequencePage,
   Store,
   StoredMessage,
 } from "../store.ts";
@@ -41,6 +44,8 @@ export class SqliteStore implements Store {
   readonly #link: StoreLink;
   readonly #path: string;
   readonly #requests = new RequestWriter();
+  /** The logs that pages of several logs have named, by their numbers there. */
+  readonly #logs = new Map<number, LogName>();
   #closing: Promise<void> | undefined;
 
   private constructor(link: StoreLink, incarnation: string, path: string) {
@@ -75,6 +80,13 @@ export class SqliteStore implements Store {
     return this.#call((call) => this.#requests.read(call, topic, origin, from, limits), answer.readPage);
   }
 
+  readAll(from: number, filter: SequenceFilter, limits: ReadLimits): Promise<SequencePage> {
+    return this.#call(
+      (call) => this.#requests.readAll(call, from, filter, limits),
+      (body) => answer.readSequencePage(body, this.#logs),
+    );
+  }
+
   heads(): Promise<readonly LogHead[]> {
     return this.#call((call) => this.#requests.plain("heads", call), answer.readHeads);
   }
@@ -97,7 +109,7 @@ export class SqliteStore implements Store {
   }
 
   idAt(sequence: number): Promise<string | undefined> {
-    return this.#call((call) => this.#requests.idAt(call, sequence), answer.readOptionalId);
+    return this.#call((call) => this.#requests.idAt(call, sequence), answer.readOptionalText);
   }
 
   archive(topic: string, origin: NodeName): Promise<string> {

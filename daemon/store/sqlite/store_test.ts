@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
-import { NODE_A, testMessage } from "../contract.ts";
+import { NODE_A, testHeaders, testMessage } from "../contract.ts";
 import { StoreError, type StoreErrorCode } from "../error.ts";
 import type { PeerSyncState } from "../store.ts";
 import { SqliteStore } from "./store.ts";
@@ -114,7 +114,7 @@ Deno.test("SqliteStore.deleteRange erases the payload from every file before it 
     payload: new TextEncoder().encode(
       `<secret ${at}>`.repeat(sizes[at * 7 % sizes.length] ?? 1).slice(0, 100_000),
     ),
-    headers: new TextEncoder().encode(`<header ${at}>`),
+    headers: testHeaders(new TextEncoder().encode(`<header ${at}>`)),
   }));
   for (let at = 0; at < messages.length; at += 40) await store.append(messages.slice(at, at + 40));
   const secretsIn = (files: string) => new Set(files.match(/(?<=<(secret|header) )\d+(?=>)/g) ?? []);
