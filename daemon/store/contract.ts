@@ -107,7 +107,7 @@ export function contractTests({ name, open }: StoreUnderTest): ContractTest {
     });
 }
 
-/** Registers the tests that every store must pass; those of replication are in `test_replication_contract.ts`. */
+/** Registers the tests that every store must pass; further ones are in `test_*_contract.ts`. */
 export function testStoreContract(underTest: StoreUnderTest): void {
   const test = contractTests(underTest);
 

@@ -1,5 +1,6 @@
 import { type StoreUnderTest, testStoreContract } from "./contract.ts";
 import { testReplicationContract } from "./test_replication_contract.ts";
+import { testSequenceContract } from "./test_sequence_contract.ts";
 import { MemoryStore } from "./memory/store.ts";
 import { SqliteStore } from "./sqlite/store.ts";
 import { TestFolder } from "./sqlite/test_folder.ts";
@@ -14,4 +15,5 @@ const stores: readonly StoreUnderTest[] = [
 for (const store of stores) {
   testStoreContract(store);
   testReplicationContract(store);
+  testSequenceContract(store);
 }

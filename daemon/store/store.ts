@@ -1,6 +1,6 @@
 /**
  * What the bus needs from durable storage, and what every storage promises. Implementations: `sqlite/` (a file),
- * `memory/` (nothing kept). `contract.ts` and `test_replication_contract.ts` prove these promises for each of them.
+ * `memory/` (nothing kept). `contract.ts` and `test_*_contract.ts` prove these promises for each of them.
  *
  * @module
  */

@@ -49,10 +49,11 @@ export class ChunkWriter implements Chunk {
     return this.#writer.written;
   }
 
-  add({ follows, id, createdAtMs, payload, headers }: NewMessage): void {
+  add(message: NewMessage): void {
+    const { follows, createdAtMs, payload, headers } = message;
     this.#makeRoom(payload.length + headers.length);
     if (follows === true && this.#writer.addNext(payload, headers)) return;
-    this.#writer.add(id, createdAtMs, payload, headers);
+    this.#writer.add(message.id, createdAtMs, payload, headers); // the id of one that follows is not even made
   }
 
   /** Adds the message at which a reader stands, as a deleted one where `deleted`. */

@@ -218,6 +218,7 @@ export class ChunkTable {
       if (erases && !reader.deleted) erased++;
       writer.copy(reader, erases);
     }
+    if (reader.next()) throw new DamagedMessagesError(reader.start);
     if (erased > 0) this.#rewrite.run(writer.written, firstSequence);
     return erased;
   }

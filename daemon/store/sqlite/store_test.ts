@@ -227,7 +227,10 @@ Deno.test("SqliteStore has every acknowledged message after its process was kill
       const messages = await store.read(topic, NODE_A, 1, PLENTY);
       assert.deepEqual(messages.map(({ headId }) => headId), messages.map((_, at) => at + 1));
       assert.equal(messages.length, headId);
-      for (const { sequence } of messages) sequences.add(sequence);
+      for (const { sequence, id, payload } of messages) {
+        sequences.add(sequence);
+        assert.equal(new TextDecoder().decode(payload), id);
+      }
     }
     assert.equal(Math.max(...sequences), sequences.size);
     await store.close();

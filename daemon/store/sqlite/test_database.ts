@@ -1,7 +1,15 @@
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { NODE_A, testMessage } from "../contract.ts";
-import type { Appended, NewMessage, PeerSyncState, Replicated, ReplicatedBatch } from "../store.ts";
+import type {
+  Appended,
+  LogName,
+  NewMessage,
+  Replicated,
+  ReplicatedBatch,
+  SequenceFilter,
+  SequencePage,
+} from "../store.ts";
 import {
   type AnswerReader,
   readAnswer,
@@ -9,8 +17,8 @@ import {
   readDeletion,
   readNothing,
   readPage,
-  readPeerSyncStates,
   readReplicated,
+  readSequencePage,
   readText,
 } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
@@ -29,6 +37,7 @@ export class TestDatabase {
   readonly path: string;
   readonly #database: Database;
   readonly #requests = new RequestWriter();
+  readonly #logs = new Map<number, LogName>();
   readonly #reader: RequestReader;
 
   /** `maxPages`: pages of 4,096 bytes that the file may have. */
@@ -61,6 +70,13 @@ export class TestDatabase {
     return this.#call(this.#requests.read(1, topic, NODE_A, from, limits), readPage);
   }
 
+  readAll(from: number, filter: SequenceFilter, limits = PLENTY): SequencePage {
+    return this.#call(
+      this.#requests.readAll(1, from, filter, limits),
+      (body) => readSequencePage(body, this.#logs),
+    );
+  }
+
   replicate(batch: ReplicatedBatch): Replicated {
     return this.#call(this.#requests.replicate(1, batch), readReplicated);
   }
@@ -83,10 +99,6 @@ export class TestDatabase {
 
   archive(topic: string): string {
     return this.#call(this.#requests.archive(1, topic, NODE_A), readText);
-  }
-
-  peerSyncStates(): PeerSyncState[] {
-    return this.#call(this.#requests.plain("peerSyncStates", 1), readPeerSyncStates);
   }
 
   check(): void {
@@ -114,6 +126,14 @@ export class TestDatabase {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** The topic, the first head and the count of each chunk; to be asked when the database is closed. */
+  get chunks(): string[] {
+    const db = new DatabaseSync(this.path, { readOnly: true });
+    const rows = db.prepare("SELECT topic, first_head, count FROM chunks JOIN logs USING (log)").all();
+    db.close();
+    return rows.map(({ topic, first_head, count }) => `${topic} ${first_head} ${count}`);
   }
 
   /** Copies the files as a process leaves them that is killed now; says the path. */
