@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { ChunkRow, Page } from "./page.ts";
+import type { ReadLimits } from "../store.ts";
+import type { ChunkRow } from "./page.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
 
 /** Reads chunks that a FROM clause selects. */
@@ -33,11 +34,11 @@ export class ChunkRows {
 }
 
 /**
- * How many rows from the one at a place on to read for what a page still takes: at least one, unless its log is not
- * accepted.
+ * How many rows from the one at a place on to read for what may still come: at least one, unless its log is not
+ * accepted. `skipped` messages of the first one do not count.
  */
 export function rowsFor(
-  page: Page,
+  left: ReadLimits,
   rows: readonly ChunkRow[],
   start: number,
   skipped: number,
@@ -48,7 +49,7 @@ export function rowsFor(
   let count = 0;
   for (let row = rows[start]; row !== undefined; row = rows[start + ++count]) {
     const [log, , , messagesOfRow, bytesOfRow] = row;
-    if (count > 0 && (messages >= page.messagesLeft || bytes >= page.bytesLeft)) break;
+    if (count > 0 && (messages >= left.messages || bytes >= left.bytes)) break;
     if (inLog?.(log) === false) break;
     messages += messagesOfRow;
     bytes += bytesOfRow;

@@ -4,7 +4,7 @@ import type { ReadLimits } from "../store.ts";
 import { type Chunk, fits } from "./chunk.ts";
 import { ChunkRows, rowsFor } from "./chunk_rows.ts";
 import type { Connection } from "./connection.ts";
-import { SCANNED_BYTES, SCANNED_CHUNKS } from "./limits.ts";
+import { SCANNED_BYTES, SCANNED_CHUNKS, SCANNED_MESSAGES } from "./limits.ts";
 import { joined } from "./joined.ts";
 import type { LogTail } from "./log_tail.ts";
 import { type ChunkRow, Page, type Wanted } from "./page.ts";
@@ -27,8 +27,8 @@ const ERASED_ROWS = 32;
 const FROM_RUNS = `FROM runs r CROSS JOIN chunks c
   WHERE r.log = ?1 AND r.first_head < ?3
     AND r.first_head >= (SELECT max(first_head) FROM runs WHERE log = ?1 AND first_head <= ?2)
-    AND c.first_sequence BETWEEN
-      (SELECT max(first_sequence) FROM chunks WHERE first_sequence <= r.first_sequence + max(0, ?2 - r.first_head))
+    AND c.first_sequence BETWEEN iif(r.first_head >= ?2, r.first_sequence,
+        (SELECT max(first_sequence) FROM chunks WHERE first_sequence <= r.first_sequence + ?2 - r.first_head))
       AND r.first_sequence + r.count - 1
   ORDER BY r.first_head, c.first_sequence LIMIT ?4`;
 
@@ -117,11 +117,11 @@ export class ChunkTable {
     const page = new Page(limits);
     for (let most = FIRST_ROWS; from <= log.head && !page.full; most = Math.min(most * 2, MOST_ROWS)) {
       const { select, parameters } = this.#selection(log, from);
-      const found = select.rows(Math.min(most, Math.max(page.messagesLeft, 1)), ...parameters);
+      const found = select.rows(Math.min(most, Math.max(page.left.messages, 1)), ...parameters);
       const [first] = found;
       if (first === undefined) throw missing(log, from);
       const skipped = from - first[1];
-      const rows = found.slice(0, rowsFor(page, found, 0, skipped));
+      const rows = found.slice(0, rowsFor(page.left, found, 0, skipped));
       const content = select.content(rows.length, ...parameters);
       from = takeAll(page, rows, content, skipped).head;
     }
@@ -170,8 +170,8 @@ export class ChunkTable {
     const page = new Page(limits, wanted);
     let next = from;
     let looked = 0;
-    let read = 0;
-    const goesOn = () => !page.full && read < SCANNED_BYTES;
+    const scan = { messages: SCANNED_MESSAGES, bytes: SCANNED_BYTES };
+    const goesOn = () => !page.full && scan.messages > 0 && scan.bytes > 0;
     for (let most = FIRST_ROWS; next <= last && looked < SCANNED_CHUNKS && goesOn(); most *= 2) {
       const found = this.#bySequence.rows(Math.min(most, MOST_ROWS), next, last);
       if (found.length === 0) throw new Error(`Cannot read sequence ${next}: it is in no chunk`);
@@ -179,12 +179,14 @@ export class ChunkTable {
       for (let at = 0; at < found.length && goesOn();) {
         const [, , firstSequence = 0, count = 0] = found[at] ?? [];
         const skipped = next - firstSequence;
-        const rows = found.slice(at, at + rowsFor(page, found, at, skipped, inLog));
+        const rows = found.slice(at, at + rowsFor(least(page.left, scan), found, at, skipped, inLog));
         if (rows.length === 0) next = firstSequence + count;
         else {
           const content = this.#bySequence.content(rows.length, firstSequence, last);
-          read += content.length;
-          next = takeAll(page, rows, content, skipped).sequence;
+          const { sequence } = takeAll(page, rows, content, skipped);
+          scan.bytes -= content.length;
+          scan.messages -= sequence - next;
+          next = sequence;
         }
         at += Math.max(rows.length, 1);
       }
@@ -258,6 +260,10 @@ function takeAll(
     skipped = 0;
   }
   return place;
+}
+
+function least(a: ReadLimits, b: ReadLimits): ReadLimits {
+  return { messages: Math.min(a.messages, b.messages), bytes: Math.min(a.bytes, b.bytes) };
 }
 
 function missing(log: LogTail, head: number): Error {

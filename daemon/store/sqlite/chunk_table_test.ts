@@ -4,7 +4,7 @@ import { NODE_A, plain, testHeaders, testMessage } from "../contract.ts";
 import { StoreError } from "../error.ts";
 import type { NewMessage } from "../store.ts";
 import { uuid } from "../test_sequence_contract.ts";
-import { CHUNK_BYTES, CHUNK_MESSAGES, SCANNED_CHUNKS } from "./limits.ts";
+import { CHUNK_BYTES, CHUNK_MESSAGES, SCANNED_CHUNKS, SCANNED_MESSAGES } from "./limits.ts";
 import { TestDatabase } from "./test_database.ts";
 import { TestFolder } from "./test_folder.ts";
 
@@ -164,7 +164,7 @@ Deno.test("Database.deleteRange erases from the beginning, the middle and the en
   }
 });
 
-Deno.test("Database.readAll passes over deleted chunks in few calls", () => {
+Deno.test("Database.readAll passes over deleted messages by tens of thousands", () => {
   const database = openDatabase();
   for (let batch = 0; batch < 20; batch++) database.append(...many(10_000));
   database.deleteRange(1, 199_999);
@@ -180,7 +180,7 @@ Deno.test("Database.readAll passes over deleted chunks in few calls", () => {
     last = page.messages.at(-1)?.id ?? last;
   }
   assert.equal(last, "id-10000");
-  assert.ok(calls <= 4, `${calls} calls`);
+  assert.ok(calls >= 200_000 / SCANNED_MESSAGES && calls <= 10, `${calls} calls`);
   database.close();
 });
 

@@ -55,13 +55,9 @@ export class Page {
     return this.#full;
   }
 
-  get messagesLeft(): number {
-    return this.#messagesLeft;
-  }
-
-  /** Payload and header bytes. */
-  get bytesLeft(): number {
-    return this.#bytesLeft;
+  /** What may still come. */
+  get left(): ReadLimits {
+    return { messages: this.#messagesLeft, bytes: this.#bytesLeft };
   }
 
   /** The messages of all parts, one after the other. */
