@@ -15,6 +15,8 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** What a command that asks a daemon works with. */
 export interface ClientSession {
   readonly client: Client;
+  /** A client of the same daemon with a connection of its own. Whoever asks for it closes it. */
+  readonly another: () => Client;
   readonly printer: Printer;
   readonly io: CliIo;
 }
@@ -53,15 +55,14 @@ export async function withClient(
 ): Promise<void> {
   const { io } = invocation;
   const options = command.opts<{ connect?: string; timeoutMs?: number; json?: true; tokenFile?: string }>();
-  const client = open(
-    options.connect ?? (io.env("MSGBUS_CONNECT") || DEFAULT_TARGET),
-    options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    await readTlsFlags(command, io),
-    await readToken(options.tokenFile ?? (io.env("MSGBUS_TOKEN_FILE") || undefined), io),
-  );
+  const target = options.connect ?? (io.env("MSGBUS_CONNECT") || DEFAULT_TARGET);
+  const tls = await readTlsFlags(command, io);
+  const token = await readToken(options.tokenFile ?? (io.env("MSGBUS_TOKEN_FILE") || undefined), io);
+  const another = () => open(target, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, tls, token);
+  const client = another();
   try {
     const printer = new Printer(io, options.json ?? false);
-    invocation.exitCode = await work({ client, printer, io }) ?? ExitCode.OK;
+    invocation.exitCode = await work({ client, another, printer, io }) ?? ExitCode.OK;
   } finally {
     await client.close();
   }

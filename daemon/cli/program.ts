@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { configHelp } from "../config/config_table.ts";
+import { addBench } from "./bench.ts";
 import { addDelete } from "./delete.ts";
 import { EXIT_CODE_HELP } from "./exit_code.ts";
 import { addFetch } from "./fetch.ts";
@@ -66,5 +67,6 @@ const COMMANDS = [
   addToken,
   addHealth,
   addReady,
+  addBench,
   addVersion,
 ] as const;
