@@ -9,6 +9,15 @@ export const H2LOAD: Program = { command: "h2load", package: "nghttp2-client" };
 /** Redis and its own load generator. */
 export const REDIS_SERVER: Program = { command: "redis-server", package: "redis-server" };
 
+/**
+ * NATS, with a setting of its own for the program: Debian's may be older than 2.10, which is the first that can sync each
+ * message.
+ */
+export const NATS_SERVER: Program = {
+  command: Deno.env.get("MSGBUS_BENCH_NATS_SERVER") || "nats-server",
+  package: "nats-server",
+};
+
 /** Whether the program is there; otherwise says in one line how to get it and what is left out. */
 export async function available(program: Program, leftOut: string): Promise<boolean> {
   try {

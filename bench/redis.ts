@@ -2,12 +2,16 @@ import { output } from "./programs.ts";
 
 /** A Redis that makes every command durable before it answers. */
 export class RedisServer implements AsyncDisposable {
+  readonly pid: number;
+  /** Where it listens on the loopback. */
+  readonly port: number;
   readonly #child: Deno.ChildProcess;
-  readonly #port: number;
+  #ended: Promise<unknown> | undefined;
 
   private constructor(child: Deno.ChildProcess, port: number) {
     this.#child = child;
-    this.#port = port;
+    this.pid = child.pid;
+    this.port = port;
   }
 
   /** Starts one with `appendfsync always` in the folder. */
@@ -36,18 +40,20 @@ export class RedisServer implements AsyncDisposable {
     return server;
   }
 
-  /** XADD a second, with a value of `payloadBytes`. */
-  async xaddRate(connections: number, calls: number, payloadBytes: number): Promise<number> {
+  /** XADD a second, with a value of `payloadBytes`; `pipeline` commands of each connection are under way at a time. */
+  async xaddRate(connections: number, calls: number, payloadBytes: number, pipeline = 1): Promise<number> {
     const value = "x".repeat(payloadBytes);
     const text = await output("redis-benchmark", [
       "-h",
       "127.0.0.1",
       "-p",
-      String(this.#port),
+      String(this.port),
       "-n",
       String(calls),
       "-c",
       String(connections),
+      "-P",
+      String(pipeline),
       "--csv",
       "XADD",
       "stream",
@@ -61,10 +67,15 @@ export class RedisServer implements AsyncDisposable {
   }
 
   #cli(...args: string[]): Promise<string> {
-    return output("redis-cli", ["-h", "127.0.0.1", "-p", String(this.#port), ...args]);
+    return output("redis-cli", ["-h", "127.0.0.1", "-p", String(this.port), ...args]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended ??= this.#end();
+    await this.#ended;
+  }
+
+  async #end(): Promise<void> {
     this.#child.kill("SIGTERM");
     await this.#child.status;
   }
