@@ -1,7 +1,8 @@
 /**
  * `deno task bench [word …]`: what msgbus must reach, measured on this machine and printed as ratios of one run. With
  * words, only the measurements whose name contains one of them. Data goes below MSGBUS_BENCH_DIR (default: a folder
- * beside the working directory's files), which must not lie in memory.
+ * beside the working directory's files), which must not lie in memory. MSGBUS_BENCH_MESSAGES is the 10,000,000 of the
+ * measurements that have it in their name, for machines with less time or disk.
  */
 import { connect } from "@msgbus/sdk";
 import { CertificateAuthority } from "../grpc/transport/testing/certificate_authority.ts";
@@ -16,6 +17,7 @@ import { available, H2LOAD, REDIS_SERVER } from "./programs.ts";
 import { RedisServer } from "./redis.ts";
 import { median, megabytes, perSecond, printRow, type Row } from "./report.ts";
 import { residentBytes } from "./resident.ts";
+import { readyWithMany, residentGrowth, tombstones, writtenAndKept } from "./storage.ts";
 
 const PAYLOAD_BYTES = 100;
 const ROUNDS = 3;
@@ -219,6 +221,10 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
     ];
   },
 
+  "written and kept": writtenAndKept,
+  "resident memory 200,000 to 10,000,000": residentGrowth,
+  "ready with 10,000,000": readyWithMany,
+  "tombstones": tombstones,
   "unix sockets": ({ folder, bodyFile }) => unixAgainstTcp(folder, bodyFile),
   "idle connections": idleConnections,
   "idle subscribers": idleSubscribers,

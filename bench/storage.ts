@@ -1,0 +1,156 @@
+import { connect } from "@msgbus/sdk";
+import { DaemonProcess } from "../tests/daemon_process.ts";
+import { h2loadRate, publishBody } from "./h2load.ts";
+import { available, H2LOAD } from "./programs.ts";
+import { publishInLanes } from "./rivals/lanes.ts";
+import { megabytes, perSecond, type Row } from "./report.ts";
+import { residentBytes } from "./resident.ts";
+import { keptBytes, writtenBytes } from "./written.ts";
+
+const TOPIC = "bench";
+const PAYLOAD_BYTES = 256;
+const SMALL_PAYLOAD_BYTES = 8;
+const WRITTEN_MESSAGES = 200_000;
+const IN_FLIGHT = 5_000;
+const FEW_MESSAGES = 200_000;
+/** Messages that one call erases, so that it ends in time. */
+const DELETED_AT_ONCE = 100_000;
+/** For the collector to have done its work. */
+const SETTLE_MS = 2_000;
+
+/** How many messages the large measurements store: MSGBUS_BENCH_MESSAGES, 10,000,000 where absent. */
+const MANY_MESSAGES = Number(Deno.env.get("MSGBUS_BENCH_MESSAGES") ?? 10_000_000);
+
+/** What these measurements need of the bench. */
+export interface StorageBench {
+  readonly folder: string;
+  newData(): string;
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+const many = MANY_MESSAGES.toLocaleString("en-US");
+
+/** Bytes on the disk for each message of 256 bytes that no compressor makes smaller. */
+export async function writtenAndKept(bench: StorageBench): Promise<Row[]> {
+  const folder = await Deno.makeTempDir({ dir: bench.folder });
+  await using daemon = await DaemonProcess.start(["--data", `${folder}/bus.sqlite`]);
+  const payloads = Array.from({ length: 1_000 }, () => crypto.getRandomValues(new Uint8Array(PAYLOAD_BYTES)));
+  const before = writtenBytes(daemon.pid);
+  let next = 0;
+  {
+    await using client = connect(daemon.address);
+    await publishInLanes(
+      WRITTEN_MESSAGES,
+      IN_FLIGHT,
+      () => client.publish(TOPIC, payloads[next++ % payloads.length] ?? ""),
+    );
+  }
+  const written = (writtenBytes(daemon.pid) - before) / WRITTEN_MESSAGES;
+  await daemon.stop();
+  const kept = await keptBytes(folder) / WRITTEN_MESSAGES;
+  const load = `of a message of ${PAYLOAD_BYTES} bytes, ${IN_FLIGHT.toLocaleString("en-US")} in flight`;
+  const row = (what: string, bytes: number, most: number): Row => ({
+    what: `bytes ${what} ${load}`,
+    durability: "group commit",
+    figure: `${Math.round(bytes)} bytes = ${(bytes / PAYLOAD_BYTES).toFixed(2)} × its payload`,
+    target: { text: `${most} bytes`, met: bytes <= most },
+  });
+  return [row("written", written, 1_100), row("kept", kept, 373)];
+}
+
+/** Whether memory grows with what is stored. */
+export async function residentGrowth(bench: StorageBench): Promise<Row[]> {
+  if (!await available(H2LOAD, `resident memory with ${many} messages`)) return [];
+  await using daemon = await DaemonProcess.start(["--data", bench.newData()]);
+  await fill(bench, daemon.address, FEW_MESSAGES);
+  await settle();
+  const few = residentBytes(daemon.pid);
+  await fill(bench, daemon.address, Math.max(0, MANY_MESSAGES - FEW_MESSAGES));
+  await settle();
+  const all = residentBytes(daemon.pid);
+  await daemon.stop();
+  return [{
+    what: `resident with ${many} messages, after ${FEW_MESSAGES.toLocaleString("en-US")} and then the rest`,
+    durability: "group commit",
+    figure: megabytes(all),
+    against: { what: `with ${FEW_MESSAGES.toLocaleString("en-US")} (${megabytes(few)})`, ratio: all / few },
+    target: undefined,
+  }];
+}
+
+/** From start to Ready, by what is stored. */
+export async function readyWithMany(bench: StorageBench): Promise<Row[]> {
+  if (!await available(H2LOAD, `start with ${many} messages`)) return [];
+  const data = bench.newData();
+  const empty = await startMs(bench.newData());
+  {
+    await using daemon = await DaemonProcess.start(["--data", data]);
+    await fill(bench, daemon.address, MANY_MESSAGES);
+    await daemon.stop();
+  }
+  const full = await startMs(data);
+  return [{
+    what: `from start to Ready with ${many} messages, process start and module loading included`,
+    durability: "-",
+    figure: `${Math.round(full)} ms`,
+    against: { what: `with none (${Math.round(empty)} ms)`, ratio: full / empty },
+    target: undefined,
+  }];
+}
+
+/** How fast a reader gets over deleted messages to the one that is left. */
+export async function tombstones(bench: StorageBench): Promise<Row[]> {
+  if (!await available(H2LOAD, `${many} tombstones`)) return [];
+  await using daemon = await DaemonProcess.start(["--data", bench.newData()]);
+  await fill(bench, daemon.address, MANY_MESSAGES, SMALL_PAYLOAD_BYTES);
+  await using client = connect(daemon.address);
+  const { headId: last } = await client.publish(TOPIC, "the one that is left");
+  const begin = performance.now();
+  for (let from = 1; from < last; from += DELETED_AT_ONCE) {
+    const to = Math.min(last - 1, from + DELETED_AT_ONCE - 1);
+    await client.deleteRange(TOPIC, { from, to });
+  }
+  const deleted = performance.now();
+  const stream = client.subscribe(TOPIC, { pageSize: 1_000 });
+  for (let head = 0; head < last;) head = (await stream.nextBatch())?.at(-1)?.headId ?? head;
+  const read = performance.now();
+  stream.close();
+  await daemon.stop();
+  const rate = (ms: number) => perSecond((last - 1) / (ms / 1_000));
+  return [
+    {
+      what: `deleting ${many} messages, ${DELETED_AT_ONCE.toLocaleString("en-US")} a call`,
+      durability: "group commit",
+      figure: rate(deleted - begin),
+      target: undefined,
+    },
+    {
+      what: `replay over ${many} deleted messages`,
+      durability: "-",
+      figure: rate(read - deleted),
+      target: undefined,
+    },
+  ];
+}
+
+async function startMs(data: string): Promise<number> {
+  const begin = performance.now();
+  await using daemon = await DaemonProcess.start(["--data", data]);
+  await using client = connect(daemon.address);
+  await client.ready();
+  const took = performance.now() - begin;
+  await daemon.stop();
+  return took;
+}
+
+/** Adds so many messages and makes sure that they are there: h2load sees HTTP statuses only. */
+async function fill(bench: StorageBench, address: string, calls: number, payloadBytes = PAYLOAD_BYTES) {
+  if (calls === 0) return;
+  const bodyFile = `${bench.folder}/fill.bin`;
+  await Deno.writeFile(bodyFile, publishBody(payloadBytes));
+  await using client = connect(address);
+  const before = await client.head(TOPIC) ?? 0;
+  await h2loadRate({ address, bodyFile, connections: 1, streams: 500, calls });
+  const head = await client.head(TOPIC) ?? 0;
+  if (head - before !== calls) throw new Error(`${head - before} of ${calls} publishes are stored`);
+}
