@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "sdk": ["grpc", "proto"],
   "daemon/bus": ["daemon/store/store.ts"],
   "daemon/store": [],
-  "daemon/service": ["daemon/bus", "daemon/store/store.ts", "grpc", "proto"],
+  "daemon/service": ["daemon/bus", "daemon/store/store.ts", "daemon/store/message_codec.ts", "grpc", "proto"],
   "daemon/gateway": ["daemon/bus"],
   "daemon/sync": ["daemon/bus", "daemon/store/store.ts", "grpc", "proto"],
   "daemon/config": [],

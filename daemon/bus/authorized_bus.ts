@@ -4,7 +4,9 @@ import type { BusAccess } from "./bus_access.ts";
 import { BusError } from "./error.ts";
 import type { Grants, PatternGrant } from "./grants.ts";
 import type { Message } from "./message.ts";
+import type { Consumer } from "./consumer.ts";
 import type {
+  ConsumeRequest,
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
@@ -14,6 +16,7 @@ import type {
   RequestNode,
   SubscribeRequest,
 } from "./requests.ts";
+import { isTopic } from "./topic_pattern.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
@@ -67,6 +70,18 @@ export class AuthorizedBus implements BusAccess {
   subscribe(request: SubscribeRequest): Subscription {
     this.#requireRead("subscribe to", request.topic);
     return this.#bus.subscribe(request);
+  }
+
+  /** Of the topics that a pattern matches, those that may be read. */
+  async consume(request: ConsumeRequest): Promise<Consumer> {
+    for (const pattern of request.patterns) {
+      if (isTopic(pattern)) this.#requireRead("consume", pattern);
+    }
+    return await this.#bus.consume({ ...request, allowed: (topic) => this.#grants.mayRead(topic) });
+  }
+
+  async cursorAt(sequence: number): Promise<string> {
+    return await this.#bus.cursorAt(sequence);
   }
 
   async deleteRange(request: DeleteRangeRequest): Promise<number> {

@@ -137,9 +137,9 @@ export class BatchPublisher {
         run = undefined;
       }
       const { headId, sequence } = place;
-      if (log.followed) {
-        const { id, payload, headers } = entry;
-        log.commit(new Message(topic, node, headId, sequence, id, createdAtMs, payload, headers, false));
+      if (log.live) {
+        const { payload, headers } = entry;
+        log.commit(new Message(topic, node, headId, sequence, entry, createdAtMs, payload, headers, false));
       } else log.advance(headId, sequence);
       if (run !== undefined && run.at + run.count === at && run.headId + run.count === headId) run.count++;
       else runs.push(run = { kind: "published", at, count: 1, headId, uuid: first.plus(i), createdAtMs });

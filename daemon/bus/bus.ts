@@ -9,6 +9,8 @@ import type {
 } from "../store/store.ts";
 import { Admission } from "./admission.ts";
 import { BatchPublisher } from "./batch_publisher.ts";
+import type { Consumer } from "./consumer.ts";
+import { formatCursor } from "./cursor.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
@@ -18,9 +20,11 @@ import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
 import { checkName, checkNode, checkNotReserved, DELETE_TOPIC, formatNode, resolveNode } from "./names.ts";
+import { openConsumer } from "./open_consumer.ts";
 import { Publisher } from "./publisher.ts";
 import { Replicator } from "./replicator.ts";
 import type {
+  ConsumeRequest,
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
@@ -284,6 +288,28 @@ export class Bus {
     const origin = resolveNode(request.origin, this.node, "origin");
     const from = Math.max(1, request.fromHeadId);
     return this.#logs.subscribe(topic, origin, from, servedLimit(request.pageSize));
+  }
+
+  /**
+   * Reads the messages of all logs that match, in the order in which this node stored them, then follows them live. Logs
+   * need not exist yet. To be closed by the caller.
+   *
+   * Fails with invalid_argument, and with failed_precondition for a cursor of another data directory, or of one whose
+   * later messages are gone.
+   */
+  async consume(request: ConsumeRequest): Promise<Consumer> {
+    return await openConsumer(request, {
+      store: this.#store,
+      node: this.node,
+      logs: this.#logs,
+      stored: (action, call) => this.#stored(action, call),
+    });
+  }
+
+  /** What a consumer that has looked at everything up to a sequence can begin from later. Fails when the store does. */
+  async cursorAt(sequence: number): Promise<string> {
+    const id = sequence === 0 ? "" : await this.idAt(sequence) ?? "";
+    return formatCursor({ incarnation: this.incarnation, sequence, id });
   }
 
   /**

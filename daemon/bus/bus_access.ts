@@ -10,6 +10,8 @@ export interface BusAccess extends
     | "heads"
     | "fetch"
     | "subscribe"
+    | "consume"
+    | "cursorAt"
     | "deleteRange"
     | "enqueueFifo"
     | "peekFifo"

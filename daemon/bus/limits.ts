@@ -50,5 +50,11 @@ export const FORWARDING_HEADER_BYTES = 6 << 10;
 /** What a limit or page size of 0 stands for. */
 export const DEFAULT_FETCH_LIMIT = 100;
 
+/** Patterns, and origins, of one consumer. More are rejected with invalid_argument. */
+export const MAX_CONSUMER_PATTERNS = 100;
+
+/** Logs of a consumer whose places of a head are looked up one by one; where there are more, reading begins with the oldest message. */
+export const MAX_LOGS_LOOKED_UP = 16;
+
 /** A larger limit or page size is served as this. */
 export const MAX_FETCH_LIMIT = 10_000;

@@ -1,4 +1,5 @@
 import type { LogHead, NodeName, Store } from "../store/store.ts";
+import type { Arrivals } from "./arrivals.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { BusLimits } from "./limits.ts";
 import { Message } from "./message.ts";
@@ -12,6 +13,7 @@ export class Log {
   readonly #store: Store;
   readonly #recent: RecentMessages;
   readonly #subscriptions = new Set<Subscription>();
+  readonly #arrivals: Arrivals;
   readonly #changed: (log: Log) => void;
   /** The data directory in which the log was written; "" where that is unknown. */
   incarnation: string;
@@ -28,6 +30,7 @@ export class Log {
     store: Store,
     budget: RecentBudget,
     limits: BusLimits,
+    arrivals: Arrivals,
     changed: (log: Log) => void,
   ) {
     this.topic = topic;
@@ -37,6 +40,7 @@ export class Log {
     this.#sequence = sequence;
     this.#changed = changed;
     this.#store = store;
+    this.#arrivals = arrivals;
     this.#recent = new RecentMessages(budget, limits);
   }
 
@@ -55,22 +59,30 @@ export class Log {
     return this.#subscriptions.size > 0;
   }
 
+  /** Whether anybody takes messages as they are committed. */
+  get live(): boolean {
+    return this.followed || this.#arrivals.consumed;
+  }
+
   /** The next committed message. Subscribers learn of it by {@link wake}. */
   commit(message: Message): void {
     this.#head = message.headId;
     this.#sequence = message.sequence;
     if (this.followed) this.#recent.push(message);
+    this.#arrivals.commit(message);
   }
 
-  /** The same, where nobody follows the log. */
+  /** The same, where the log is not {@link live}. */
   advance(headId: number, sequence: number): void {
     this.#head = headId;
     this.#sequence = sequence;
+    this.#arrivals.advance(sequence);
   }
 
   /** Hands what was committed to the subscribers that wait for it. */
   wake(): void {
     for (const subscription of this.#subscriptions) subscription.wake();
+    this.#arrivals.wake();
     this.#changed(this);
   }
 
@@ -84,6 +96,7 @@ export class Log {
     this.disconnect();
     this.#leaving = false;
     this.#recent.clear();
+    this.#arrivals.forget();
     this.#head = 0;
     this.#sequence = 0;
     this.incarnation = "";
@@ -92,7 +105,8 @@ export class Log {
 
   markDeleted(from: number, to: number): void {
     this.#deletions++;
-    this.#recent.markDeleted(from, to);
+    this.#recent.markDeleted(({ headId }) => headId >= from && headId <= to);
+    this.#arrivals.markDeleted(this.topic, this.origin, from, to);
   }
 
   /** Committed messages from a head on out of memory; undefined when they must be read from the store. */
@@ -117,22 +131,9 @@ export class Log {
       if (deletions !== this.#deletions) continue;
       const page: Message[] = [];
       for (const message of stored) {
-        const { headId, sequence, id, createdAtMs, payload, headers, deleted } = message;
         // The store may be ahead of us by a commit whose answer is still on its way.
-        if (headId > this.#head) break;
-        page.push(
-          new Message(
-            this.topic,
-            this.origin,
-            headId,
-            sequence,
-            id,
-            createdAtMs,
-            payload,
-            headers,
-            deleted,
-          ),
-        );
+        if (message.headId > this.#head) break;
+        page.push(Message.stored(this.topic, this.origin, message));
       }
       if (page[0]?.headId === from) return page;
       if (this.#leaving || from > this.#head) {

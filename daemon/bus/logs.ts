@@ -1,4 +1,5 @@
-import { type LogHead, LogMap, type NodeName, type Store } from "../store/store.ts";
+import { type LogHead, LogMap, type LogName, type NodeName, type Store } from "../store/store.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { BusLimits } from "./limits.ts";
 import { Log } from "./log.ts";
 import { isSameNode } from "./names.ts";
@@ -12,12 +13,15 @@ export class Logs {
   readonly #budget: RecentBudget;
   readonly #logs = new LogMap<Log>();
   readonly #watchers = new Set<(log: Log) => void>();
-  #sequence = 0;
+  /** The messages of all logs in their order. */
+  readonly arrivals: Arrivals;
+  #version = 0;
 
   private constructor(store: Store, limits: BusLimits) {
     this.#store = store;
     this.#limits = limits;
     this.#budget = new RecentBudget(limits);
+    this.arrivals = new Arrivals(this.#budget, limits);
   }
 
   /** All logs of the store with their heads. Rejects with StoreError. */
@@ -46,7 +50,17 @@ export class Logs {
 
   /** The sequence of the newest committed message over all logs; 0 when there is none. */
   get sequence(): number {
-    return this.#sequence;
+    return this.arrivals.sequence;
+  }
+
+  /** Grows whenever a log comes into being. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Every log, also one without messages. */
+  names(): Iterable<LogName> {
+    return this.#logs.values();
   }
 
   /** Calls back whenever messages of a log were committed, until the returned function is called. */
@@ -75,17 +89,19 @@ export class Logs {
   /** Ends every subscription because the bus closes. */
   disconnect(): void {
     for (const log of [...this.#logs.values()]) log.disconnect();
+    this.arrivals.disconnect();
   }
 
   #add(head: LogHead): Log {
-    const log = new Log(head, this.#store, this.#budget, this.#limits, (changed) => this.#changed(changed));
+    const changed = (log: Log) => this.#changed(log);
+    const log = new Log(head, this.#store, this.#budget, this.#limits, this.arrivals, changed);
     this.#logs.set(head.topic, head.origin, log);
-    this.#sequence = Math.max(this.#sequence, head.sequence);
+    this.arrivals.advance(head.sequence);
+    this.#version++;
     return log;
   }
 
   #changed(log: Log): void {
-    this.#sequence = Math.max(this.#sequence, log.sequence);
     for (const changed of this.#watchers) changed(log);
   }
 }

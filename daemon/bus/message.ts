@@ -1,4 +1,4 @@
-import type { NodeName } from "../store/store.ts";
+import type { NodeName, StoredMessage } from "../store/store.ts";
 
 /** A committed message. One object serves every reader, so nothing in it may be changed. */
 export class Message {
@@ -8,8 +8,6 @@ export class Message {
   readonly headId: number;
   /** 1, 2, 3 … over all logs of this node. */
   readonly sequence: number;
-  /** A UUID for messages published here. */
-  readonly id: string;
   /** Milliseconds since the Unix epoch. */
   readonly createdAtMs: number;
   /** Empty when deleted. */
@@ -17,18 +15,20 @@ export class Message {
   /** Encoded as in `headers.ts`; empty when deleted or none. */
   readonly headers: Uint8Array;
   readonly deleted: boolean;
+  readonly #id: string | { readonly id: string };
   /**
    * A slot for the wire adapter: it puts the encoded message here once, and finds it for every further subscriber.
    * The bus neither reads nor writes it.
    */
   encoded: unknown = undefined;
 
+  /** `id` is the text, or has it and makes it when it is asked for: that costs more than all the rest. */
   constructor(
     topic: string,
     origin: NodeName,
     headId: number,
     sequence: number,
-    id: string,
+    id: string | { readonly id: string },
     createdAtMs: number,
     payload: Uint8Array,
     headers: Uint8Array,
@@ -38,10 +38,21 @@ export class Message {
     this.origin = origin;
     this.headId = headId;
     this.sequence = sequence;
-    this.id = id;
+    this.#id = id;
     this.createdAtMs = createdAtMs;
     this.payload = payload;
     this.headers = headers;
     this.deleted = deleted;
+  }
+
+  /** The message of a log as it was read from the store. */
+  static stored(topic: string, origin: NodeName, stored: StoredMessage): Message {
+    const { headId, sequence, createdAtMs, payload, headers, deleted } = stored;
+    return new Message(topic, origin, headId, sequence, stored, createdAtMs, payload, headers, deleted);
+  }
+
+  /** A UUID for messages published here. */
+  get id(): string {
+    return typeof this.#id === "string" ? this.#id : this.#id.id;
   }
 }

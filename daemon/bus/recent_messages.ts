@@ -51,26 +51,42 @@ export class RecentBudget {
 /** Left-over places at the front of the array are given back beyond this many. */
 const COMPACT_AT = 1_024;
 
-/** The newest messages of one log, without a gap up to its head, shared by all its live subscribers. */
+/** The newest messages of one log, or of all, without a gap up to the newest, shared by all who follow live. */
 export class RecentMessages {
   readonly #budget: RecentBudget;
   readonly #limits: BusLimits;
+  readonly #place: (message: Message) => number;
   /** Entries from `#start` on are in use. */
   #entries: Entry[] = [];
   #start = 0;
   #bytes = 0;
 
-  constructor(budget: RecentBudget, limits: BusLimits) {
+  /** `place` is what counts the messages without a gap: the head in one log, the sequence over all of them. */
+  constructor(
+    budget: RecentBudget,
+    limits: BusLimits,
+    place: (message: Message) => number = ({ headId }) => headId,
+  ) {
     this.#budget = budget;
     this.#limits = limits;
+    this.#place = place;
   }
 
-  /** The head of the oldest message here; undefined when empty. */
-  get firstHeadId(): number | undefined {
-    return this.#entries[this.#start]?.message.headId;
+  /** The place of the oldest message here; undefined when empty. */
+  get first(): number | undefined {
+    const message = this.#entries[this.#start]?.message;
+    return message && this.#place(message);
   }
 
+  /** Takes a message on. Where some before it are missing, or it is not the newest, all others are forgotten. */
   push(message: Message): void {
+    const newest = this.#entries.at(-1)?.message;
+    if (
+      newest !== undefined && this.#entries.length > this.#start &&
+      this.#place(newest) + 1 !== this.#place(message)
+    ) {
+      this.clear();
+    }
     const bytes = message.payload.length + message.headers.length + MESSAGE_OVERHEAD_BYTES;
     const entry: Entry = { message, owner: this, bytes, older: undefined, newer: undefined };
     this.#entries.push(entry);
@@ -96,13 +112,13 @@ export class RecentMessages {
   }
 
   /**
-   * The messages from a head on, at least one, as many as fit into both bounds; undefined when that head is not here.
+   * The messages from a place on, at least one, as many as fit into both bounds; undefined when that place is not here.
    */
-  page(fromHeadId: number, messages: number, bytes: number): Message[] | undefined {
-    const first = this.firstHeadId;
-    if (first === undefined || fromHeadId < first) return undefined;
+  page(from: number, messages: number, bytes: number): Message[] | undefined {
+    const { first } = this;
+    if (first === undefined || from < first) return undefined;
     const page: Message[] = [];
-    let at = this.#start + fromHeadId - first;
+    let at = this.#start + from - first;
     for (let entry = this.#entries[at]; entry !== undefined; entry = this.#entries[++at]) {
       bytes -= entry.bytes;
       if (page.length > 0 && (bytes < 0 || page.length === messages)) break;
@@ -111,17 +127,16 @@ export class RecentMessages {
     return page.length > 0 ? page : undefined;
   }
 
-  /** Replaces the messages of a deleted range, so that nobody is handed their payload any more. */
-  markDeleted(from: number, to: number): void {
+  /** Replaces the messages that are meant, so that nobody is handed their payload any more. */
+  markDeleted(isMeant: (message: Message) => boolean): void {
     for (let at = this.#start; at < this.#entries.length; at++) {
       const entry = this.#entries[at];
-      if (entry === undefined || entry.message.headId > to) return;
-      if (entry.message.headId >= from) entry.message = tombstone(entry.message);
+      if (entry !== undefined && isMeant(entry.message)) entry.message = tombstone(entry.message);
     }
   }
 
   clear(): void {
-    while (this.firstHeadId !== undefined) this.dropOldest();
+    while (this.#entries.length > this.#start) this.dropOldest();
     this.#entries = [];
     this.#start = 0;
   }

@@ -89,6 +89,30 @@ export interface ReplicateRequest {
   readonly adopt?: boolean;
 }
 
+/** Where consuming begins. */
+export type ConsumeFrom =
+  /** With the oldest message that is stored, or behind the newest. */
+  | { readonly kind: "oldest" | "newest" }
+  /** In each log with this head. */
+  | { readonly kind: "head"; readonly headId: number }
+  /** With messages created at this time or later, in milliseconds since the Unix epoch. */
+  | { readonly kind: "time"; readonly ms: number }
+  /** Behind what was consumed up to a {@link cursor}. */
+  | { readonly kind: "cursor"; readonly cursor: string };
+
+/** See `Bus.consume`. */
+export interface ConsumeRequest {
+  /** At least one, at most 100. */
+  readonly patterns: readonly string[];
+  /** Every origin where it is empty. */
+  readonly origins: readonly NodeName[];
+  readonly from: ConsumeFrom;
+  /** Whether deleted messages are left out. */
+  readonly skipDeleted: boolean;
+  /** Whether a topic may be read; messages of others are left out. All may where absent. */
+  readonly allowed?: (topic: string) => boolean;
+}
+
 /** See `Bus.deleteRange`. */
 export interface DeleteRangeRequest {
   readonly topic: string;

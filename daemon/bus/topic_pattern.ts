@@ -92,6 +92,11 @@ export class TopicPattern {
   }
 }
 
+/** Whether a pattern is one topic's name. Throws as the constructor does. */
+export function isTopic(pattern: string): boolean {
+  return !new TopicPattern(pattern, "start.patterns").wild;
+}
+
 function wrong(text: string, field: string, wish: string): BusError {
   return new BusError("invalid_argument", `Cannot use the pattern "${text}" as ${field}: ${wish}`, { field });
 }

@@ -1,2 +1,8 @@
 /** Payload and header bytes, and 256 per message, that one PublishStream may have on their way to the disk; then the daemon reads no more of it. */
 export const MAX_STREAM_PENDING_BYTES = 8 << 20;
+
+/** Messages of one answer of Consume at most. */
+export const CONSUME_PAGE_MESSAGES = 2_000;
+
+/** Payload and header bytes of one answer of Consume, unless its only message has more. */
+export const CONSUME_PAGE_BYTES = 256 << 10;

@@ -5,6 +5,7 @@ type Bidi = (requests: AsyncIterable<Uint8Array>, call: StreamingServerCall) => 
 /** What answers the calls of StreamService, by the names of its methods. */
 export interface StreamHandlers {
   readonly PublishStream: Bidi;
+  readonly Consume: Bidi;
 }
 
 /**
@@ -18,7 +19,7 @@ export function registerStreams(
 ): void {
   let handlers: Promise<StreamHandlers> | undefined;
   const loaded = () => handlers ??= load();
-  for (const name of ["PublishStream"] as const) {
+  for (const name of ["PublishStream", "Consume"] as const) {
     server.method(`/msgbus.v1.StreamService/${name}`, {
       kind: "bidi_streaming",
       handle: async (requests, call) => await (await loaded())[name](requests, call),

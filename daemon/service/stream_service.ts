@@ -1,6 +1,7 @@
 import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
 import type { Bus } from "../bus/bus.ts";
 import type { BusOf } from "./msgbus_service.ts";
+import { ConsumeCall } from "./consume.ts";
 import { PublishStream } from "./publish_stream.ts";
 import { statusOfBusError } from "./status.ts";
 import type { StreamHandlers } from "./stream_methods.ts";
@@ -14,6 +15,14 @@ export function streamHandlers(bus: Bus, stopping: AbortSignal, busOf: BusOf = (
         stopping,
         busOf,
         (access, ending) => new PublishStream(bus.node, access, call).run(requests, ending),
+      );
+    },
+    async Consume(requests, call) {
+      await untilEnding(
+        call,
+        stopping,
+        busOf,
+        (access, ending) => new ConsumeCall(bus.incarnation, access, call).run(requests, ending),
       );
     },
   };

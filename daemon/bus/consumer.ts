@@ -1,0 +1,233 @@
+import type { ReadLimits, SequencedMessage, Store } from "../store/store.ts";
+import type { Arrivals } from "./arrivals.ts";
+import { BusError, closingError, toBusError } from "./error.ts";
+import type { LogFilter } from "./log_filter.ts";
+import { Message } from "./message.ts";
+
+/** Messages of any logs, in the order in which this node stored them. */
+export interface ConsumedPage {
+  /** May be empty, where what was looked at is not wanted. */
+  readonly messages: readonly Message[];
+  /** Everything that was committed by then has been looked at. */
+  readonly caughtUp: boolean;
+}
+
+/** What is left out of what a filter wants. */
+export interface ConsumerLimits {
+  /** Messages below this head, in each log. */
+  readonly fromHeadId: number;
+  /** Messages created before this, in milliseconds since the Unix epoch. */
+  readonly createdFromMs: number;
+  /** Deleted messages. */
+  readonly skipDeleted: boolean;
+}
+
+/** A `next` that waits for a message to be committed. */
+interface Waiting {
+  readonly kind: "waiting";
+  readonly limits: ReadLimits;
+  readonly resolve: (page: ConsumedPage | Promise<ConsumedPage>) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+type State =
+  | { readonly kind: "idle" }
+  | { readonly kind: "reading" }
+  | Waiting
+  | { readonly kind: "closed" }
+  | { readonly kind: "disconnected" };
+
+const IDLE: State = { kind: "idle" };
+const READING: State = { kind: "reading" };
+const CLOSED: State = { kind: "closed" };
+const DISCONNECTED: State = { kind: "disconnected" };
+const NOTHING: readonly Message[] = [];
+
+/**
+ * Reads the messages of many logs in the order in which this node stored them, then follows them live, each once. It is
+ * only a cursor: a slow reader holds no memory here and is served from the store again.
+ */
+export class Consumer {
+  readonly #store: Store;
+  readonly #arrivals: Arrivals;
+  readonly #filter: LogFilter;
+  readonly #limits: ConsumerLimits;
+  /** The sequence to look at next. */
+  #next: number;
+  #state: State = IDLE;
+
+  /** Made by `Bus.consume`, to begin with the message of a sequence. */
+  constructor(store: Store, arrivals: Arrivals, filter: LogFilter, limits: ConsumerLimits, from: number) {
+    this.#store = store;
+    this.#arrivals = arrivals;
+    this.#filter = filter;
+    this.#limits = limits;
+    this.#next = from;
+    arrivals.join(this);
+  }
+
+  /** Everything up to this sequence has been looked at. */
+  get sequence(): number {
+    return this.#next - 1;
+  }
+
+  /** Whether messages are committed that were not looked at yet: then {@link next} does not wait for new ones. */
+  get behind(): boolean {
+    return this.#next <= this.#arrivals.sequence;
+  }
+
+  /**
+   * The next messages, within the limits; waits while nothing is committed that was not looked at. A page may be empty,
+   * and after {@link close} it is.
+   *
+   * One call at a time, else it rejects with failed_precondition. Rejects with the signal's reason when that aborts,
+   * with "unavailable" when the bus closes, with "internal" when the store fails; after an abort or a failure the
+   * next call goes on where the last page ended.
+   */
+  next(limits: ReadLimits, signal?: AbortSignal): Promise<ConsumedPage> {
+    switch (this.#state.kind) {
+      case "closed":
+        return Promise.resolve({ messages: NOTHING, caughtUp: false });
+      case "disconnected":
+        return Promise.reject(closingError("consume"));
+      case "reading":
+      case "waiting":
+        return Promise.reject(
+          new BusError("failed_precondition", "Cannot read on: the page before has not arrived; wait for it"),
+        );
+      case "idle":
+        break;
+    }
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const page = this.#recent(limits);
+    if (page === "none") return this.#wait(limits, signal);
+    return page === undefined ? this.#read(limits, signal) : Promise.resolve(page);
+  }
+
+  /** Ends it; a waiting `next` settles with an empty page. Idempotent. */
+  close(): void {
+    const before = this.#end(CLOSED);
+    if (before?.kind === "waiting") before.resolve({ messages: NOTHING, caughtUp: false });
+  }
+
+  /** Ends it because the bus closes. */
+  disconnect(): void {
+    const before = this.#end(DISCONNECTED);
+    if (before?.kind === "waiting") before.reject(closingError("consume"));
+  }
+
+  /** Something was committed. */
+  wake(): void {
+    const waiting = this.#state;
+    if (waiting.kind !== "waiting") return;
+    const page = this.#recent(waiting.limits);
+    if (page === "none") return;
+    waiting.signal?.removeEventListener("abort", this.#onAbort);
+    this.#state = IDLE;
+    waiting.resolve(page === undefined ? this.#read(waiting.limits, waiting.signal) : page);
+  }
+
+  /**
+   * What is wanted of the committed messages in memory; "none" when none of them is and all were looked at, undefined
+   * when memory does not reach back so far.
+   */
+  #recent(limits: ReadLimits): ConsumedPage | "none" | undefined {
+    const messages: Message[] = [];
+    let bytes = 0;
+    const { sequence } = this.#arrivals;
+    while (this.#next <= sequence) {
+      const recent = this.#arrivals.recent(this.#next, limits.messages, limits.bytes);
+      if (recent === undefined) {
+        if (messages.length === 0) return undefined;
+        break;
+      }
+      for (const message of recent) {
+        if (this.#wants(message)) {
+          const size = message.payload.length + message.headers.length;
+          const full = messages.length === limits.messages || bytes + size > limits.bytes;
+          if (full && messages.length > 0) return { messages, caughtUp: false };
+          bytes += size;
+          messages.push(message);
+        }
+        this.#next = message.sequence + 1;
+      }
+    }
+    return messages.length === 0 ? "none" : { messages, caughtUp: this.#next > sequence };
+  }
+
+  #wants({ topic, origin, headId, createdAtMs, deleted }: Message | SequencedMessage): boolean {
+    const { fromHeadId, createdFromMs, skipDeleted } = this.#limits;
+    return headId >= fromHeadId && createdAtMs >= createdFromMs && !(skipDeleted && deleted) &&
+      this.#filter.wants(topic, origin);
+  }
+
+  #wait(limits: ReadLimits, signal: AbortSignal | undefined): Promise<ConsumedPage> {
+    return new Promise((resolve, reject) => {
+      this.#state = { kind: "waiting", limits, resolve, reject, signal };
+      signal?.addEventListener("abort", this.#onAbort);
+    });
+  }
+
+  async #read(limits: ReadLimits, signal: AbortSignal | undefined): Promise<ConsumedPage> {
+    this.#state = READING;
+    try {
+      const page = await this.#readStored(limits);
+      signal?.throwIfAborted();
+      if (this.#isOver(DISCONNECTED)) throw closingError("consume");
+      if (this.#isOver(CLOSED)) return { messages: NOTHING, caughtUp: false };
+      this.#next = page.next;
+      return { messages: page.messages, caughtUp: !this.behind };
+    } finally {
+      if (this.#state === READING) this.#state = IDLE;
+    }
+  }
+
+  async #readStored(limits: ReadLimits): Promise<{ readonly messages: Message[]; readonly next: number }> {
+    const { skipDeleted, createdFromMs } = this.#limits;
+    for (;;) {
+      const { deletions, sequence: committed } = this.#arrivals;
+      const filter = {
+        ...this.#filter.lists,
+        skipDeleted,
+        ...createdFromMs > 0 && { createdFromMs },
+      };
+      const page = await this.#store.readAll(this.#next, filter, limits).catch((error: unknown) => {
+        throw toBusError("consume", error);
+      });
+      // Messages were deleted while this page was on its way: what it holds may have been erased since.
+      if (deletions !== this.#arrivals.deletions) continue;
+      const messages: Message[] = [];
+      for (const message of page.messages) {
+        // The store may be ahead of us by a commit whose answer is still on its way.
+        if (message.sequence > committed) return { messages, next: committed + 1 };
+        // The lists may be older than a log.
+        if (this.#wants(message)) messages.push(Message.stored(message.topic, message.origin, message));
+      }
+      return { messages, next: Math.min(page.next, committed + 1) };
+    }
+  }
+
+  /** A question of its own, because the state may change while `#read` waits. */
+  #isOver(state: State): boolean {
+    return this.#state === state;
+  }
+
+  /** The state before; undefined when it had already ended. */
+  #end(state: State): State | undefined {
+    const before = this.#state;
+    if (before === CLOSED || before === DISCONNECTED) return undefined;
+    if (before.kind === "waiting") before.signal?.removeEventListener("abort", this.#onAbort);
+    this.#state = state;
+    this.#arrivals.leave(this);
+    return before;
+  }
+
+  readonly #onAbort = (): void => {
+    const waiting = this.#state;
+    if (waiting.kind !== "waiting") return;
+    waiting.signal?.removeEventListener("abort", this.#onAbort);
+    this.#state = IDLE;
+    waiting.reject(waiting.signal?.reason);
+  };
+}

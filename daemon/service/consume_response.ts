@@ -1,0 +1,148 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc";
+import { ConsumeLogSchema } from "@msgbus/proto/stream";
+import type { Message } from "../bus/message.ts";
+import { putVarint, varintBytes } from "../bus/varint.ts";
+import { MessageWriter } from "../store/message_codec.ts";
+import { LogMap } from "../store/store.ts";
+
+/** Tags of ConsumeResponse: field number × 8 + wire type. */
+const LOGS = 0x0a;
+const BATCHES = 0x12;
+const CURSOR = 0x1a;
+const CAUGHT_UP = 0x20;
+/** Tags of ConsumeBatch, whose messages MessageWriter writes with theirs. */
+const BATCH_LOG = 0x08;
+const FIRST_HEAD_ID = 0x18;
+
+const encoder = new TextEncoder();
+
+/** Messages of one log whose heads follow one another. */
+interface Run {
+  readonly log: number;
+  readonly firstHeadId: number;
+  readonly messages: Uint8Array;
+}
+
+/** A run that was encoded for another consumer already. */
+interface EncodedRun {
+  readonly messages: readonly Message[];
+  readonly encoded: Uint8Array;
+}
+
+/** By its first message: consumers that follow live are handed the same ones. */
+const encodedRuns = new WeakMap<Message, EncodedRun>();
+
+const writer = new MessageWriter();
+
+/** Encodes the answers of one call of Consume, which names each log once. */
+export class ConsumeResponseEncoder {
+  readonly #logs = new LogMap<number>();
+  #logCount = 0;
+
+  /** Messages in their order, the cursor behind them (none where it is empty), and whether nothing is left behind it. */
+  encode(messages: readonly Message[], cursor: string, caughtUp: boolean): FramedMessage {
+    const newLogs: Uint8Array[] = [];
+    const runs: Run[] = [];
+    for (let from = 0; from < messages.length;) {
+      const first = messages[from];
+      if (first === undefined) break;
+      const to = endOfRun(messages, from, first);
+      runs.push({
+        log: this.#number(first, newLogs),
+        firstHeadId: first.headId,
+        messages: encodeRun(messages, from, to, first),
+      });
+      from = to;
+    }
+    return assemble(newLogs, runs, encoder.encode(cursor), caughtUp);
+  }
+
+  #number({ topic, origin }: Message, newLogs: Uint8Array[]): number {
+    const known = this.#logs.get(topic, origin);
+    if (known !== undefined) return known;
+    const log = ++this.#logCount;
+    this.#logs.set(topic, origin, log);
+    newLogs.push(
+      toBinary(
+        ConsumeLogSchema,
+        create(ConsumeLogSchema, { log: BigInt(log), topic, origin: { ...origin } }),
+      ),
+    );
+    return log;
+  }
+}
+
+function endOfRun(messages: readonly Message[], from: number, first: Message): number {
+  const { topic, origin, headId } = first;
+  let to = from + 1;
+  for (let next = messages[to]; next !== undefined; next = messages[++to]) {
+    if (next.headId !== headId + to - from || next.topic !== topic || next.origin !== origin) break;
+  }
+  return to;
+}
+
+function encodeRun(messages: readonly Message[], from: number, to: number, first: Message): Uint8Array {
+  const known = encodedRuns.get(first);
+  if (
+    known?.messages.length === to - from &&
+    known.messages.every((message, at) => message === messages[from + at])
+  ) {
+    return known.encoded;
+  }
+  writer.clear();
+  for (let at = from; at < to; at++) {
+    const message = messages[at];
+    if (message === undefined) break;
+    const { id, createdAtMs, payload, headers, deleted } = message;
+    writer.add(id, createdAtMs, payload, headers, deleted);
+  }
+  const encoded = writer.written.slice();
+  encodedRuns.set(first, { messages: messages.slice(from, to), encoded });
+  return encoded;
+}
+
+function assemble(
+  logs: readonly Uint8Array[],
+  runs: readonly Run[],
+  cursor: Uint8Array,
+  caughtUp: boolean,
+): FramedMessage {
+  let size = (cursor.length === 0 ? 0 : fieldBytes(cursor.length)) + (caughtUp ? 2 : 0);
+  for (const { length } of logs) size += fieldBytes(length);
+  for (const run of runs) size += fieldBytes(runBytes(run));
+  const bytes = new Uint8Array(MESSAGE_PREFIX_BYTES + size);
+  let at = MESSAGE_PREFIX_BYTES;
+  for (const log of logs) at = putField(bytes, at, LOGS, log);
+  for (const run of runs) {
+    bytes[at++] = BATCHES;
+    at = putVarint(bytes, at, runBytes(run));
+    bytes[at++] = BATCH_LOG;
+    at = putVarint(bytes, at, run.log);
+    bytes.set(run.messages, at);
+    at += run.messages.length;
+    bytes[at++] = FIRST_HEAD_ID;
+    at = putVarint(bytes, at, run.firstHeadId);
+  }
+  if (cursor.length > 0) at = putField(bytes, at, CURSOR, cursor);
+  if (caughtUp) {
+    bytes[at++] = CAUGHT_UP;
+    bytes[at++] = 1;
+  }
+  return FramedMessage.inPlace(bytes);
+}
+
+function runBytes({ log, firstHeadId, messages }: Run): number {
+  return 1 + varintBytes(log) + messages.length + 1 + varintBytes(firstHeadId);
+}
+
+function fieldBytes(length: number): number {
+  return 1 + varintBytes(length) + length;
+}
+
+function putField(bytes: Uint8Array, at: number, tag: number, value: Uint8Array): number {
+  bytes[at++] = tag;
+  at = putVarint(bytes, at, value.length);
+  bytes.set(value, at);
+  return at + value.length;
+}
