@@ -2,6 +2,8 @@ import { MsgbusService } from "@msgbus/proto";
 import { ForkDecision as WireForkDecision, SyncService } from "@msgbus/proto/sync";
 import type { CallOptions } from "./call_options.ts";
 import type { ClientOptions } from "./client_options.ts";
+import { type ConsumeFrom, ConsumeSource } from "./consume_source.ts";
+import { ConsumeStream } from "./consume_stream.ts";
 import { FetchSource } from "./fetch_source.ts";
 import { FifoQueue } from "./fifo_queue.ts";
 import type { ArchivedLog, ForkDecision, ResolvedFork, ResolveForkOptions } from "./fork.ts";
@@ -41,6 +43,25 @@ export interface SubscribeOptions {
   readonly from?: number | "now";
   /** Messages that the daemon reads from its store at once, 1 to 10,000; default 1,000. */
   readonly pageSize?: number;
+  /** Ends the stream, without an error. */
+  readonly signal?: AbortSignal;
+  /** Told before every wait for a new connection. */
+  readonly onReconnect?: (reconnect: Reconnect) => void;
+}
+
+/** What to consume, and how. */
+export interface ConsumeOptions {
+  /** Only messages of these daemons; of all where absent. */
+  readonly origins?: readonly NodeId[];
+  /**
+   * Where to begin: "oldest" (default), "newest" (only what is stored after this call), a head in each log, a time
+   * (a Date or milliseconds since the Unix epoch, by the origins' clocks), or the cursor of an earlier stream.
+   */
+  readonly from?: ConsumeFrom;
+  /** Whether deleted messages are left out, and not given without their payload; default false. */
+  readonly skipDeleted?: boolean;
+  /** Whether to go on with what is published later; default true. Otherwise the stream ends with what is stored. */
+  readonly follow?: boolean;
   /** Ends the stream, without an error. */
   readonly signal?: AbortSignal;
   /** Told before every wait for a new connection. */
@@ -147,6 +168,28 @@ export class Client implements AsyncDisposable {
     return this.#streamOf((over) => new SubscribeSource(this.#rpc, range, over), signal);
   }
 
+  /**
+   * Reads the messages of all topics that match one of the patterns, of all daemons, in the order in which the connected
+   * one stored them, then follows them live, each once. `a.*.b` stands for one level, `a.>` for one or more behind `a`;
+   * with slashes `a/+/b` for one, `a/#` for any number. It connects anew after a loss and goes on where it was. It ends
+   * by `close`, by its signal, or with MsgbusError where the daemon refuses it ("UNIMPLEMENTED" where it is too old).
+   * Throws RangeError for bad options.
+   */
+  consume(patterns: string | readonly string[], options: ConsumeOptions = {}): ConsumeStream {
+    const { origins = [], from = "oldest", skipDeleted = false, follow = true, signal, onReconnect } =
+      options;
+    const list = typeof patterns === "string" ? [patterns] : patterns;
+    if (list.length === 0 || list.length > SDK_LIMITS.maxConsumePatterns) {
+      throw new RangeError(
+        `Cannot consume by ${list.length} patterns: give 1 to ${SDK_LIMITS.maxConsumePatterns}`,
+      );
+    }
+    checkFrom(from);
+    const range = { patterns: list, origins, from, skipDeleted, follow, onReconnect };
+    const source = this.#sourceOf((over) => new ConsumeSource(this.#rpc, range, over), signal);
+    return new ConsumeStream(source);
+  }
+
   /** The last head of a topic's log; undefined where it has no message. Throws MsgbusError. */
   async head(topic: string, options: LogOptions = {}): Promise<number | undefined> {
     const { origin } = options;
@@ -250,6 +293,13 @@ export class Client implements AsyncDisposable {
   }
 
   #streamOf(open: (over: AbortController) => MessageSource, signal: AbortSignal | undefined): MessageStream {
+    return new MessageStream(this.#sourceOf(open, signal));
+  }
+
+  #sourceOf<Source extends MessageSource>(
+    open: (over: AbortController) => Source,
+    signal: AbortSignal | undefined,
+  ): Source {
     const over = new AbortController();
     const source = open(over);
     const abort = () => source.close();
@@ -260,8 +310,19 @@ export class Client implements AsyncDisposable {
     });
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
-    return new MessageStream(source);
+    return source;
   }
+}
+
+function checkFrom(from: ConsumeFrom): void {
+  if (typeof from === "string") return;
+  if ("head" in from) headToWire(from.head, "from.head");
+  if (!("time" in from)) return;
+  const ms = Number(from.time);
+  if (Number.isSafeInteger(ms) && ms >= 0) return;
+  throw new RangeError(
+    `Cannot consume from the time ${from.time}: give a Date or whole milliseconds from 0 on`,
+  );
 }
 
 /**

@@ -18,4 +18,10 @@ export const SDK_LIMITS = {
   maxWaitingPublishBytes: 67_108_864,
   /** Milliseconds after which a stream without messages is left for calls of their own. */
   publishStreamIdleMs: 1_000,
+  /** Messages that a daemon sends to a consumer before the first of them is taken. */
+  consumeWindowMessages: 20_000,
+  /** The same in bytes of payloads and headers. */
+  consumeWindowBytes: 4_194_304,
+  /** Patterns of one consumer; more are refused by the daemon. */
+  maxConsumePatterns: 100,
 } as const;

@@ -19,7 +19,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined, 
   #ended = false;
   #reading: Promise<void> | undefined;
 
-  /** Made by {@linkcode Client.fetch} and {@linkcode Client.subscribe}. */
+  /** Made by {@linkcode Client.fetch}, {@linkcode Client.subscribe} and {@linkcode Client.consume}. */
   constructor(source: MessageSource) {
     this.#source = source;
   }
@@ -42,6 +42,11 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined, 
       return rest;
     }
     return null;
+  }
+
+  /** Whether everything that the source gave has been taken. */
+  protected get taken(): boolean {
+    return this.#at >= this.#batch.length;
   }
 
   /** Ends the stream at once: messages that were not taken are dropped. May be called again. */

@@ -22,6 +22,7 @@ export type { CallOptions } from "./call_options.ts";
 export {
   Client,
   connect,
+  type ConsumeOptions,
   type DeleteRangeOptions,
   type FetchOptions,
   type Health,
@@ -44,3 +45,5 @@ export type { PeerSyncState } from "./peer_sync_state.ts";
 export type { Reconnect } from "./subscribe_source.ts";
 export type { StatusName } from "./status_name.ts";
 export type { PublishOptions } from "./publisher.ts";
+export type { ConsumeFrom } from "./consume_source.ts";
+export { ConsumeStream } from "./consume_stream.ts";

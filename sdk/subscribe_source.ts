@@ -8,21 +8,9 @@ import type { Message } from "./message.ts";
 import { MessageDecoder } from "./message_decoder.ts";
 import type { MessageSource } from "./message_stream.ts";
 import type { NodeId } from "./node_id.ts";
+import { PERMANENT_FAILURES } from "./permanent_failures.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
 import { sleep } from "./sleep.ts";
-import type { StatusName } from "./status_name.ts";
-
-/** Asking again would be answered in the same way. */
-const PERMANENT: ReadonlySet<StatusName> = new Set<StatusName>([
-  "INVALID_ARGUMENT",
-  "NOT_FOUND",
-  "PERMISSION_DENIED",
-  "RESOURCE_EXHAUSTED",
-  "FAILED_PRECONDITION",
-  "UNIMPLEMENTED",
-  "DATA_LOSS",
-  "UNAUTHENTICATED",
-]);
 
 /** What a subscription tells before it waits to connect anew. */
 export interface Reconnect {
@@ -84,7 +72,7 @@ export class SubscribeSource implements MessageSource {
         if (this.#over.signal.aborted) return null;
         const error = this.#rpc.errorOf(thrown);
         const livedMs = this.#endStream();
-        if (PERMANENT.has(error.code)) {
+        if (PERMANENT_FAILURES.has(error.code)) {
           this.close();
           throw error;
         }
