@@ -15,15 +15,7 @@
  * @module
  */
 
-import {
-  addToUuid,
-  formatUuid,
-  isCanonicalUuid,
-  isNextUuid,
-  parseUuid,
-  timeOfUuid,
-  UUID_BYTES,
-} from "./uuid_bytes.ts";
+import { addToUuid, formatUuid, isNextUuid, parseUuid, timeOfUuid, UUID_BYTES } from "./uuid_bytes.ts";
 
 const MESSAGE = 0x12;
 const UUID = 0x0a;
@@ -98,10 +90,9 @@ export class MessageWriter {
    * headers of a deleted message are left out.
    */
   add(id: string, createdAtMs: number, payload: Uint8Array, headers: Uint8Array, deleted = false): void {
-    if (!isCanonicalUuid(id)) {
+    if (!parseUuid(id, this.#next)) {
       return this.#addText(encoder.encode(id), createdAtMs, payload, headers, deleted);
     }
-    parseUuid(id, this.#next, 0);
     this.#addUuid(this.#takeNext(), createdAtMs, payload, headers, deleted);
   }
 

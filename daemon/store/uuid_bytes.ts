@@ -10,25 +10,33 @@ const LOW_END = 2 ** 48;
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** The value of each lower-case hex digit by its character code; 255 for every other character. */
-const NIBBLE = new Uint8Array(128).fill(255);
+/** The value of each lower-case hex digit by its character code; NO_DIGIT for every other one. */
+const NO_DIGIT = 255;
+const NIBBLE = new Uint8Array(128).fill(NO_DIGIT);
 for (let value = 0; value < 16; value++) NIBBLE[value.toString(16).charCodeAt(0)] = value;
 
-export function isCanonicalUuid(text: string): boolean {
-  if (text.length !== TEXT_LENGTH) return false;
-  for (let i = 0; i < TEXT_LENGTH; i++) {
-    const code = text.charCodeAt(i);
-    if (isDash(i) ? code !== 0x2d : NIBBLE[code] === 255 || code > 127) return false;
-  }
-  return true;
-}
+const DASH = 0x2d;
+const DASHES_AT: readonly number[] = [8, 13, 18, 23];
+/** Where the two digits of each byte are in the text. */
+const DIGITS_AT = Uint8Array.of(0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34);
 
-/** Writes the bytes of a canonical text. */
-export function parseUuid(text: string, into: Uint8Array, at: number): void {
-  for (let i = 0; i < TEXT_LENGTH; i += 2) {
-    if (isDash(i)) i++;
-    into[at++] = ((NIBBLE[text.charCodeAt(i)] ?? 0) << 4) | (NIBBLE[text.charCodeAt(i + 1)] ?? 0);
+/** Writes the 16 bytes of a canonical text. False where it is none; what is written then means nothing. */
+export function parseUuid(text: string, into: Uint8Array): boolean {
+  if (text.length !== TEXT_LENGTH) return false;
+  for (const at of DASHES_AT) if (text.charCodeAt(at) !== DASH) return false;
+  let codes = 0;
+  let nibbles = 0;
+  for (let i = 0; i < UUID_BYTES; i++) {
+    const at = DIGITS_AT[i] ?? 0;
+    const left = text.charCodeAt(at);
+    const right = text.charCodeAt(at + 1);
+    codes |= left | right;
+    const high = NIBBLE[left & 0x7f] ?? NO_DIGIT;
+    const low = NIBBLE[right & 0x7f] ?? NO_DIGIT;
+    nibbles |= high | low;
+    into[i] = high << 4 | low;
   }
+  return codes < 0x80 && nibbles < 0x10;
 }
 
 /** The canonical text of the UUID at a place, plus a number from 0 to below 2^48. */
@@ -92,8 +100,4 @@ function sumOf(bytes: Uint8Array, at: number, plus: number): Uint8Array {
   const sum = bytes.slice(at, at + UUID_BYTES);
   addToUuid(sum, 0, plus);
   return sum;
-}
-
-function isDash(index: number): boolean {
-  return index === 8 || index === 13 || index === 18 || index === 23;
 }

@@ -78,13 +78,6 @@ export class ByteWriter {
     this.#at += 4 + written;
   }
 
-  /** Room for `count` bytes that `fill` writes at its position. */
-  fill(count: number, fill: (bytes: Uint8Array, at: number) => void): void {
-    this.#reserve(count);
-    fill(this.#bytes, this.#at);
-    this.#at += count;
-  }
-
   #reserve(count: number): void {
     const needed = this.#at + count;
     if (needed > this.#bytes.length) this.#resize(Math.max(needed, this.#bytes.length * 2), this.#at);

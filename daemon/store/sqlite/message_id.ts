@@ -1,4 +1,4 @@
-import { formatUuid, isCanonicalUuid, parseUuid, UUID_BYTES } from "../uuid_bytes.ts";
+import { formatUuid, parseUuid, UUID_BYTES } from "../uuid_bytes.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 
@@ -8,14 +8,10 @@ export type StoredId = Uint8Array | string;
 const KIND_TEXT = 0;
 const KIND_UUID = 1;
 
+const uuid = new Uint8Array(UUID_BYTES);
+
 export function writeId(to: ByteWriter, id: string): void {
-  if (isCanonicalUuid(id)) {
-    to.u8(KIND_UUID);
-    to.fill(UUID_BYTES, (bytes, at) => parseUuid(id, bytes, at));
-  } else {
-    to.u8(KIND_TEXT);
-    to.text(id);
-  }
+  writeStoredId(to, parseUuid(id, uuid) ? uuid : id);
 }
 
 export function writeStoredId(to: ByteWriter, id: StoredId): void {

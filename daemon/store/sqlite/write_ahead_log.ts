@@ -1,6 +1,6 @@
 import { CHECKPOINT_BYTES, CHECKPOINT_RETRY_MS } from "./limits.ts";
 
-/** A page and a half for the end of `messages`, which every commit of messages writes anew. */
+/** A page and a half for the end of `chunks`, which every commit of messages writes anew. */
 const COMMIT_OVERHEAD_BYTES = 4096 + 24;
 
 /** When the write-ahead log is to be copied into the database, and whether it must be erased. No I/O, no clock. */
