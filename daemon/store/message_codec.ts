@@ -36,7 +36,7 @@ const VARINT_BYTES = 8;
 
 /** Larger memory of a writer is given back after use: one huge message must not hold its size forever. */
 const KEPT_BYTES = 1 << 20;
-const FIRST_BYTES = 64 << 10;
+const FIRST_BYTES = 4 << 10;
 
 const NO_BYTES = new Uint8Array();
 const encoder = new TextEncoder();

@@ -81,11 +81,8 @@ export class ChunkTable {
    * one chunk with it, if that has room.
    */
   append(log: number, firstHead: number, firstSequence: number, chunk: Chunk): void {
-    const open = this.#open;
-    if (
-      open !== undefined && open.log === log && open.firstSequence + open.count === firstSequence &&
-      fits(open, chunk.count, chunk.contentBytes)
-    ) {
+    const open = this.#open; // what was appended last of all logs
+    if (open?.log === log && fits(open, chunk.count, chunk.contentBytes)) {
       open.count += chunk.count;
       open.contentBytes += chunk.contentBytes;
       open.parts.push(chunk.messages);
@@ -117,7 +114,7 @@ export class ChunkTable {
     const page = new Page(limits);
     for (let most = FIRST_ROWS; from <= log.head && !page.full; most = Math.min(most * 2, MOST_ROWS)) {
       const { select, parameters } = this.#selection(log, from);
-      const found = select.rows(Math.min(most, Math.max(page.left.messages, 1)), ...parameters);
+      const found = select.rows(Math.min(most, page.left.messages), ...parameters);
       const [first] = found;
       if (first === undefined) throw missing(log, from);
       const skipped = from - first[1];

@@ -31,7 +31,6 @@ export class Page {
   readonly #first = new MessageWriter();
   #messagesLeft: number;
   #bytesLeft: number;
-  #count = 0;
   #full = false;
   /** Messages picked last that lie one after the other; not yet in `#slices`. */
   #source: Uint8Array = NO_BYTES;
@@ -43,11 +42,6 @@ export class Page {
     this.#messagesLeft = limits.messages;
     this.#bytesLeft = limits.bytes;
     this.#wanted = wanted;
-  }
-
-  /** How many messages it has. */
-  get count(): number {
-    return this.#count;
   }
 
   /** Whether a limit is reached: what follows is for the next page. */
@@ -82,13 +76,13 @@ export class Page {
       if (!reader.next()) throw new DamagedMessagesError(reader.end);
       if (index < skipped || this.#wanted?.(reader) === false) continue;
       const size = reader.contentBytes;
-      this.#full = this.#messagesLeft === 0 || (size > this.#bytesLeft && this.#count > 0);
+      this.#full = size > this.#bytesLeft && this.parts.length > 0;
       if (this.#full) return index;
-      this.#messagesLeft--;
       this.#bytesLeft -= size;
-      this.#count++;
       this.#pick(content);
       this.#place(log, firstHead + index, firstSequence + index);
+      this.#full = --this.#messagesLeft === 0;
+      if (this.#full) return index + 1;
     }
     if (reader.next()) throw new DamagedMessagesError(reader.start);
     return count;
