@@ -1,4 +1,7 @@
-import type { NodeName, StoredMessage } from "../store/store.ts";
+import type { KeptBytes, NodeName, StoredMessage } from "../store/store.ts";
+
+/** What knows a message's id, and makes it when it is asked for. */
+export type MessageSource = Pick<StoredMessage, "id" | "kept">;
 
 /** A committed message. One object serves every reader, so nothing in it may be changed. */
 export class Message {
@@ -15,7 +18,7 @@ export class Message {
   /** Encoded as in `headers.ts`; empty when deleted or none. */
   readonly headers: Uint8Array;
   readonly deleted: boolean;
-  readonly #id: string | { readonly id: string };
+  readonly #source: string | MessageSource;
   /**
    * A slot for the wire adapter: it puts the encoded message here once, and finds it for every further subscriber.
    * The bus neither reads nor writes it.
@@ -28,7 +31,7 @@ export class Message {
     origin: NodeName,
     headId: number,
     sequence: number,
-    id: string | { readonly id: string },
+    id: string | MessageSource,
     createdAtMs: number,
     payload: Uint8Array,
     headers: Uint8Array,
@@ -38,7 +41,7 @@ export class Message {
     this.origin = origin;
     this.headId = headId;
     this.sequence = sequence;
-    this.#id = id;
+    this.#source = id;
     this.createdAtMs = createdAtMs;
     this.payload = payload;
     this.headers = headers;
@@ -53,6 +56,11 @@ export class Message {
 
   /** A UUID for messages published here. */
   get id(): string {
-    return typeof this.#id === "string" ? this.#id : this.#id.id;
+    return typeof this.#source === "string" ? this.#source : this.#source.id;
+  }
+
+  /** Its bytes as the store has them, where it was read from there. */
+  get kept(): KeptBytes | undefined {
+    return typeof this.#source === "string" ? undefined : this.#source.kept;
   }
 }

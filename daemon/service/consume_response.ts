@@ -21,7 +21,8 @@ const encoder = new TextEncoder();
 interface Run {
   readonly log: number;
   readonly firstHeadId: number;
-  readonly messages: Uint8Array;
+  /** One behind the other. */
+  readonly messages: readonly Uint8Array[];
 }
 
 /** A run that was encoded for another consumer already. */
@@ -82,7 +83,38 @@ function endOfRun(messages: readonly Message[], from: number, first: Message): n
   return to;
 }
 
-function encodeRun(messages: readonly Message[], from: number, to: number, first: Message): Uint8Array {
+function encodeRun(
+  messages: readonly Message[],
+  from: number,
+  to: number,
+  first: Message,
+): readonly Uint8Array[] {
+  return keptRun(messages, from, to, first) ?? [encodedRun(messages, from, to, first)];
+}
+
+/** The run as the store has it; undefined where it is not from there, or not in one piece. */
+function keptRun(
+  messages: readonly Message[],
+  from: number,
+  to: number,
+  first: Message,
+): readonly Uint8Array[] | undefined {
+  const { kept } = first;
+  if (kept === undefined) return undefined;
+  const { bytes, named } = kept;
+  let end = kept.to;
+  for (let at = from + 1; at < to; at++) {
+    const next = messages[at]?.kept;
+    if (next === undefined || next.bytes !== bytes || next.from !== end) return undefined;
+    end = next.to;
+  }
+  if (named) return [bytes.subarray(kept.from, end)];
+  writer.clear();
+  writer.add(first.id, first.createdAtMs, first.payload, first.headers, first.deleted);
+  return [writer.written.slice(), bytes.subarray(kept.to, end)];
+}
+
+function encodedRun(messages: readonly Message[], from: number, to: number, first: Message): Uint8Array {
   const known = encodedRuns.get(first);
   if (
     known?.messages.length === to - from &&
@@ -119,8 +151,10 @@ function assemble(
     at = putVarint(bytes, at, runBytes(run));
     bytes[at++] = BATCH_LOG;
     at = putVarint(bytes, at, run.log);
-    bytes.set(run.messages, at);
-    at += run.messages.length;
+    for (const part of run.messages) {
+      bytes.set(part, at);
+      at += part.length;
+    }
     bytes[at++] = FIRST_HEAD_ID;
     at = putVarint(bytes, at, run.firstHeadId);
   }
@@ -133,7 +167,9 @@ function assemble(
 }
 
 function runBytes({ log, firstHeadId, messages }: Run): number {
-  return 1 + varintBytes(log) + messages.length + 1 + varintBytes(firstHeadId);
+  let bytes = 1 + varintBytes(log) + 1 + varintBytes(firstHeadId);
+  for (const { length } of messages) bytes += length;
+  return bytes;
 }
 
 function fieldBytes(length: number): number {

@@ -57,6 +57,15 @@ export interface Appended {
   readonly sequence: number;
 }
 
+/** Where a message lies among others, as `message_codec.ts` writes them. */
+export interface KeptBytes {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  /** Whether its id is among them; otherwise it follows that of the message before. */
+  readonly named: boolean;
+}
+
 /** A message as it was read back. Its topic and origin are those of the call. */
 export interface StoredMessage extends Appended {
   /** Possibly made when it is asked for: an object spread may lack it. */
@@ -67,6 +76,8 @@ export interface StoredMessage extends Appended {
   /** Empty when deleted or none. */
   readonly headers: Uint8Array;
   readonly deleted: boolean;
+  /** Its bytes, where the store has them at hand. */
+  readonly kept?: KeptBytes | undefined;
 }
 
 /** A message as it was read back with those of other logs. */

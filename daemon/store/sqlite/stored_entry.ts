@@ -1,5 +1,5 @@
 import { MessageReader, readId } from "../message_codec.ts";
-import type { LogName, NodeName, SequencedMessage, StoredMessage } from "../store.ts";
+import type { KeptBytes, LogName, NodeName, SequencedMessage, StoredMessage } from "../store.ts";
 
 /** Messages of a page whose heads and sequences follow one another. */
 export interface EntryPart {
@@ -9,14 +9,17 @@ export interface EntryPart {
 }
 
 /** A message of a page. Its id is made when it is asked for: that costs more than all the rest. */
-class StoredEntry implements StoredMessage {
+class StoredEntry implements StoredMessage, KeptBytes {
   readonly headId: number;
   readonly sequence: number;
   readonly createdAtMs: number;
   readonly payload: Uint8Array;
   readonly headers: Uint8Array;
   readonly deleted: boolean;
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly named: boolean;
   readonly #idAt: number;
   readonly #idCount: number;
   #id: string | undefined;
@@ -28,13 +31,21 @@ class StoredEntry implements StoredMessage {
     this.payload = message.payload;
     this.headers = message.headers;
     this.deleted = message.deleted;
-    this.#bytes = bytes;
+    this.bytes = bytes;
+    this.from = message.start;
+    this.to = message.end;
+    this.named = message.isNamed;
     this.#idAt = message.idAt;
     this.#idCount = message.idCount;
   }
 
+  /** Itself: an object less for each message. */
+  get kept(): KeptBytes {
+    return this;
+  }
+
   get id(): string {
-    return this.#id ??= readId(this.#bytes, this.#idAt, this.#idCount);
+    return this.#id ??= readId(this.bytes, this.#idAt, this.#idCount);
   }
 }
 
