@@ -77,8 +77,8 @@ export class PublishStream {
         }; sequences must grow`,
       );
     }
-    if (messages.length === 0) return;
     this.#nextSequence = firstSequence + messages.length;
+    if (messages.length === 0) return;
     let bytes = 0;
     for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
     while (this.#pendingBytes > 0 && this.#pendingBytes + bytes > MAX_STREAM_PENDING_BYTES) {

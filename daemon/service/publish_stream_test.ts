@@ -295,6 +295,16 @@ Deno.test("PublishStream waits in turn while the whole node has too much on the 
   assert.equal(fixture.bus.head("a"), 2);
 });
 
+Deno.test("PublishStream counts on from the sequence that a request without messages says", async () => {
+  await using fixture = await Fixture.open();
+  const call = fixture.call();
+  call.send({ firstSequence: 7n });
+  call.send({ messages: messages("a", "1") });
+  call.send({ messages: messages("a", "2") });
+  const runs = (await call.until(8)).flatMap(({ published }) => published);
+  assert.deepEqual(runs[0]?.firstSequence, 7n);
+});
+
 Deno.test("PublishStream ends with INVALID_ARGUMENT for sequences that go back, and keeps what came before", async () => {
   await using fixture = await Fixture.open();
   const call = fixture.call();

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { create, type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { MsgbusService } from "@msgbus/proto";
+import { StreamService } from "@msgbus/proto/stream";
 
 const client = new grpc.Client(process.argv[2] ?? "", grpc.credentials.createInsecure(), {
   "grpc.max_receive_message_length": 8_388_608,
@@ -17,7 +18,7 @@ type Methods = typeof MsgbusService.method;
 
 function codecs(method: DescMethod) {
   return {
-    path: `/msgbus.v1.MsgbusService/${method.name}`,
+    path: `/${method.parent.typeName}/${method.name}`,
     serialize: (request: Json) => Buffer.from(toBinary(method.input, create(method.input, request))),
     // Messages are compared by their fields: the types of the generated code are checked elsewhere.
     deserialize: (bytes: Buffer) => fromBinary(method.output, bytes) as unknown as Json,
@@ -191,6 +192,49 @@ assert.equal(((await unary("peekFifo", { queue }))["message"] as Json)["attempts
 assert.equal((await unary("ackFifo", { queue, messageId: "another" }))["accepted"], false);
 assert.equal((await unary("ackFifo", { queue, messageId: queued["id"] }))["accepted"], true);
 assert.deepEqual((await unary("listPeerSyncStates", {}))["states"], []);
+
+/** Opens a call of StreamService. */
+function bidi(name: keyof typeof StreamService.method): grpc.ClientDuplexStream<Json, Json> {
+  const { path, serialize, deserialize } = codecs(StreamService.method[name]);
+  return client.makeBidiStreamRequest(path, serialize, deserialize);
+}
+
+const streamed = `streamed.${run}.a`;
+const publishing = bidi("publishStream");
+publishing.write({ messages: [1, 2, 3].map((n) => ({ topic: streamed, payload: Buffer.from(`${n}`) })) });
+publishing.write({
+  messages: [{ topic: "" }, { topic: streamed, payload: Buffer.from("4"), headers: { a: "b" } }],
+});
+publishing.end();
+const outcomes: Json[] = [];
+for await (const response of publishing as AsyncIterable<Json>) outcomes.push(response);
+assert.deepEqual((outcomes[0]?.["welcome"] as Json)["node"], node);
+assert.equal(outcomes.at(-1)?.["acknowledged"], 5n);
+const runs = outcomes.flatMap((response) => response["published"] as Json[]);
+assert.equal(runs.reduce((sum, { count }) => sum + (count as number), 0), 4);
+const refused = outcomes.flatMap((response) => response["refused"] as Json[]);
+assert.deepEqual(refused.map(({ firstSequence, code }) => [firstSequence, code]), [[
+  4n,
+  grpc.status.INVALID_ARGUMENT,
+]]);
+
+const consuming = bidi("consume");
+consuming.write({
+  start: { patterns: [`streamed.${run}.*`] },
+  credit: { messages: 3n, bytes: 1000n },
+});
+const payloads: string[] = [];
+for await (const response of consuming as AsyncIterable<Json>) {
+  for (const batch of response["batches"] as Json[]) {
+    for (const message of batch["messages"] as Json[]) {
+      payloads.push(Buffer.from(message["payload"] as Uint8Array).toString());
+    }
+  }
+  if (payloads.length === 3) consuming.write({ credit: { messages: 1n, bytes: 1n } });
+  if (response["caughtUp"] === true) break;
+}
+consuming.cancel();
+assert.deepEqual(payloads, ["1", "2", "3", "4"]);
 
 client.close();
 console.log("ok");
