@@ -119,8 +119,8 @@ Deno.test("bench refuses a topic or a queue that has messages", async () => {
       'queue "b.fifo"',
     ]] as const
   ) {
-    const { code, stderr } = await bench(daemon, workload, ...SMALL);
-    assert.equal(code, 2);
+    const { code, stdout, stderr } = await bench(daemon, workload, ...SMALL);
+    assert.deepEqual([code, stdout], [2, ""]);
     assert.equal(stderr, `msgbusd: Cannot measure with the ${what}: it has messages; give another --topic\n`);
   }
   assert.equal((await Array.fromAsync(client.fetch("b.publish-sync")))[0]?.deleted, false);
@@ -199,4 +199,18 @@ Deno.test("bench latency is an open loop: a daemon that stands still for 300 ms 
     // A closed loop would have one such sample; at 1,000/s, 300 were due in the meantime.
     assert.ok(latency_us.p99 >= 200_000, `${workload}: p99 is ${latency_us.p99} µs`);
   }
+});
+
+Deno.test("bench whose daemon ends prints the rows so far and is exit code 3", async () => {
+  await using daemon = await memoryDaemon();
+  const sizes = ["--messages", "2000", "--seconds", "600", "--rate", "200", "--timeout-ms", "2000"];
+  const child = startBench(daemon, "publish-sync", "latency", ...sizes, "--topic", "b", "--json");
+  await untilHead(daemon, "b.latency", 20);
+  await daemon.kill();
+  const { code, stdout, stderr } = await child.output();
+  assert.equal(code, 3);
+  assert.deepEqual(objects(new TextDecoder().decode(stdout)).map(({ workload }) => workload), [
+    "publish-sync",
+  ]);
+  assert.deepEqual(objects(new TextDecoder().decode(stderr)).map(({ code }) => code), ["UNAVAILABLE"]);
 });

@@ -21,17 +21,18 @@ const TIMEOUT_MS = 120_000;
 function publisher(connection: NatsConnection, payloadBytes: number): () => Promise<void> {
   const payload = crypto.getRandomValues(new Uint8Array(payloadBytes));
   const inbox = createInbox();
-  const waiting: (() => void)[] = [];
+  const waiting: { resolve(): void; reject(error: Error): void }[] = [];
   connection.subscribe(inbox, {
     callback: (error, message) => {
       const text = message.string();
-      if (error !== null || !text.includes('"seq"')) throw error ?? new Error(`not acknowledged: ${text}`);
-      waiting.shift()?.();
+      const acknowledged = error === null && text.includes('"seq"');
+      if (acknowledged) waiting.shift()?.resolve();
+      else waiting.shift()?.reject(error ?? new Error(`not acknowledged: ${text}`));
     },
   });
   return () => {
     connection.publish(NAME, payload, { reply: inbox });
-    return new Promise((resolve) => waiting.push(resolve));
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
   };
 }
 

@@ -21,9 +21,9 @@ const HEAD = [
   "LOAD",
 ];
 
-/** One row as a table: medians over the rounds. The first system is ours. */
-export function comparisonTable(rows: readonly Rounds[], floor: number): string {
-  const ours = rows[0];
+/** One row as a table: medians over the rounds, in relation to the system with the name `oursName`, where it is there. */
+export function comparisonTable(rows: readonly Rounds[], oursName: string, floor: number): string {
+  const ours = rows.find(({ system }) => system === oursName);
   const cells = [HEAD, ...rows.map((row) => cellsOf(row, ours, floor))];
   const widths = HEAD.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells.map((row) =>

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { available, H2LOAD, NATS_SERVER, output, REDIS_SERVER } from "../programs.ts";
 import { median, perSecond } from "../report.ts";
 import { comparisonTable, type Rounds } from "./comparison.ts";
-import { msgbus } from "./msgbus.ts";
+import { msgbus, OURS } from "./msgbus.ts";
 import { knowsSyncAlways, natsJetStream } from "./nats.ts";
 import { redisStreams } from "./redis.ts";
 import { fanoutRow, type Figures, Folders, publishRow, replayRow, type RowPlan, storedRow } from "./round.ts";
@@ -61,7 +61,6 @@ async function hostFacts(folder: string) {
     kernel: Deno.osRelease(),
     filesystem,
     memory_bytes: Deno.systemMemoryInfo().total,
-    load_average: Deno.loadavg(),
     deno: Deno.version.deno,
   };
 }
@@ -120,6 +119,7 @@ try {
             system: system.name,
             version: system.version,
             fdatasync_per_second: floor,
+            load_average: Deno.loadavg(),
             figures,
           };
           await Deno.writeTextFile(values.json, `${JSON.stringify(line)}\n`, { append: true });
@@ -130,7 +130,7 @@ try {
     const floor = median(floors);
     const rows: Rounds[] = Array.from(results, ([system, figures]) => ({ system, figures }));
     console.log(`\n${plan.name} (median of ${rounds}; fdatasync of the folder ${perSecond(floor)})`);
-    console.log(comparisonTable(rows, floor));
+    console.log(comparisonTable(rows, OURS, floor));
   }
 } finally {
   await Deno.remove(base, { recursive: true });

@@ -6,10 +6,13 @@ import type { InFlight, RunningSystem, System } from "./system.ts";
 
 const TOPIC = "bench";
 
+/** The name of our system. */
+export const OURS = "msgbus";
+
 /** Our daemon with its defaults. */
 export function msgbus(version: string): System {
   return {
-    name: "msgbus",
+    name: OURS,
     version,
     durability: (inFlight) => inFlight === 1 ? "fsync before every ack" : "group commit",
     load: (inFlight) =>

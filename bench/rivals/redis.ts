@@ -1,6 +1,7 @@
 import { RedisServer } from "../redis.ts";
 import { FanOut, warmUpOf } from "./lanes.ts";
-import { type Reply, RespConnection } from "./resp.ts";
+import { RespConnection } from "./resp_connection.ts";
+import type { Reply } from "./resp_parser.ts";
 import type { InFlight, RunningSystem, System } from "./system.ts";
 
 const STREAM = "stream";

@@ -76,7 +76,7 @@ export async function runBench(session: ClientSession, order: BenchOrder): Promi
     progress.clear();
     try {
       if (!printer.json && rows.length > 0) await printer.printAll([], rowsTable(rows, order));
-      await printer.print([await topics.finish(order.keep)]);
+      await printer.print(await topics.finish(order.keep));
     } finally {
       forget();
     }

@@ -37,18 +37,19 @@ export class Topics {
     return name;
   }
 
-  /** Deletes what was published, or leaves it, and says so. Throws MsgbusError. */
-  async finish(keep: boolean): Promise<{ record: JsonRecord; text: string }> {
+  /** Deletes what was published, or leaves it, and says so; nothing where there is none. Throws MsgbusError. */
+  async finish(keep: boolean): Promise<{ record: JsonRecord; text: string }[]> {
     const topics = this.published();
+    if (topics.length === 0) return [];
     let count = 0;
     for (const { name, head } of topics) count += keep ? head : await this.#delete(name, head);
     const names = topics.map(({ name }) => name);
     const what = `${count} messages in ${names.length} topics: ${names.map(printable).join(", ")}`;
     const fate = keep ? "kept" : "deleted";
-    return {
+    return [{
       record: { schema: "msgbus.bench_end/1", topics: names, messages: count, fate },
-      text: names.length === 0 ? "nothing was published to a topic\n" : `${fate} ${what}\n`,
-    };
+      text: `${fate} ${what}\n`,
+    }];
   }
 
   async #delete(name: string, head: number): Promise<number> {
