@@ -1,15 +1,10 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ResponseStream } from "@msgbus/grpc";
-import {
-  ConsumePosition,
-  ConsumeRequestSchema,
-  type ConsumeStartSchema,
-  StreamService,
-} from "@msgbus/proto/stream";
+import { ConsumePosition, type ConsumeStartSchema, StreamService } from "@msgbus/proto/stream";
 import { backoffMs } from "./backoff.ts";
 import { type ConsumedBatch, ConsumeDecoder } from "./consume_decoder.ts";
+import { ConsumeWindow } from "./consume_window.ts";
 import { MsgbusError } from "./error.ts";
-import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
 import type { MessageSource } from "./message_stream.ts";
 import type { NodeId } from "./node_id.ts";
@@ -41,7 +36,7 @@ export interface ConsumeRange {
 interface OpenCall {
   readonly responses: ResponseStream;
   readonly decoder: ConsumeDecoder;
-  readonly credit: Credit;
+  readonly window: ConsumeWindow;
   readonly openedMs: number;
 }
 
@@ -153,16 +148,16 @@ export class ConsumeSource implements MessageSource {
     const given = this.#given;
     this.#given = undefined;
     if (given !== undefined && given.messages.length > 0) {
-      this.#call?.credit.add(given.messages.length, given.bytes);
+      this.#call?.window.add(given.messages.length, given.bytes);
     }
   }
 
   #open(): OpenCall {
-    const credit = new Credit(this.#start());
-    const responses = this.#rpc.bidi(pathOf(StreamService.method.consume), credit.requests(), {
+    const window = new ConsumeWindow(this.#start());
+    const responses = this.#rpc.bidi(pathOf(StreamService.method.consume), window.requests(), {
       signal: this.#over.signal,
     });
-    return { responses, decoder: new ConsumeDecoder(), credit, openedMs: this.#rpc.clock.nowMs() };
+    return { responses, decoder: new ConsumeDecoder(), window, openedMs: this.#rpc.clock.nowMs() };
   }
 
   #start(): MessageInitShape<typeof ConsumeStartSchema> {
@@ -182,7 +177,7 @@ export class ConsumeSource implements MessageSource {
     this.#call = undefined;
     this.#first = undefined;
     if (call === undefined) return 0;
-    call.credit.end();
+    call.window.end();
     // It has failed or is not wanted any more: there is nothing to wait for.
     void call.responses.cancel();
     return this.#rpc.clock.nowMs() - call.openedMs;
@@ -197,50 +192,4 @@ export class ConsumeSource implements MessageSource {
     this.#range.onReconnect?.({ attempt: this.#failures, delayMs, error });
     await sleep(clock, delayMs, this.#over.signal);
   }
-}
-
-/** What the daemon may send: a window that moves on with what was taken. */
-class Credit {
-  readonly #start: MessageInitShape<typeof ConsumeStartSchema>;
-  #messages = 0;
-  #bytes = 0;
-  #ended = false;
-  #wake: (() => void) | undefined;
-
-  constructor(start: MessageInitShape<typeof ConsumeStartSchema>) {
-    this.#start = start;
-  }
-
-  /** Gives back what was taken; said when it is a quarter of the window. */
-  add(messages: number, bytes: number): void {
-    this.#messages += messages;
-    this.#bytes += bytes;
-    const { consumeWindowMessages, consumeWindowBytes } = SDK_LIMITS;
-    if (this.#messages * 4 >= consumeWindowMessages || this.#bytes * 4 >= consumeWindowBytes) this.#wake?.();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake?.();
-  }
-
-  /** The requests of the call. */
-  async *requests(): AsyncGenerator<Uint8Array> {
-    const { consumeWindowMessages, consumeWindowBytes } = SDK_LIMITS;
-    yield encode({
-      start: this.#start,
-      credit: { messages: BigInt(consumeWindowMessages), bytes: BigInt(consumeWindowBytes) },
-    });
-    for (;;) {
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      if (this.#ended) return;
-      const [messages, bytes] = [this.#messages, this.#bytes];
-      this.#messages = this.#bytes = 0;
-      yield encode({ credit: { messages: BigInt(messages), bytes: BigInt(bytes) } });
-    }
-  }
-}
-
-function encode(request: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array {
-  return toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, request));
 }
