@@ -17,8 +17,8 @@ export function msgbus(version: string): System {
     durability: (inFlight) => inFlight === 1 ? "fsync before every ack" : "group commit",
     load: (inFlight) =>
       ({ 1: "h2load, unary", 50: "h2load, unary, 50 connections", 5_000: "SDK publish()" })[inFlight],
-    replayLoad: "SDK subscribe()",
-    fanoutLoad: "SDK publish() and subscribe(), 100 connections",
+    replayLoad: "SDK consume()",
+    fanoutLoad: "SDK publish() and consume(), 100 connections",
     messagesPerCommit: (inFlight) => inFlight === 1 ? 1 : undefined,
     start: (folder) => RunningMsgbus.start(folder),
   };
@@ -53,13 +53,13 @@ class RunningMsgbus implements RunningSystem {
   }
 
   async fill(messages: number, payloadBytes: number): Promise<void> {
-    await this.#publishByH2load(1, 500, messages, payloadBytes);
+    await this.#publishThroughSdk(5_000, messages, payloadBytes);
   }
 
   async replay(messages: number): Promise<number> {
     await using client = connect(this.#daemon.address);
     const begin = performance.now();
-    const stream = client.subscribe(TOPIC);
+    const stream = client.consume(TOPIC);
     for (let count = 0; count < messages;) count += (await stream.nextBatch())?.length ?? 0;
     const rate = messages / ((performance.now() - begin) / 1_000);
     stream.close();
@@ -74,7 +74,7 @@ class RunningMsgbus implements RunningSystem {
     const clients = Array.from({ length: subscribers }, () => connect(this.#daemon.address));
     const fan = new FanOut(subscribers);
     const following = clients.map(async (client) => {
-      const stream = client.subscribe(TOPIC, { from: headId });
+      const stream = client.consume(TOPIC, { from: { head: headId } });
       for (let batch = await stream.nextBatch(); batch !== null; batch = await stream.nextBatch()) {
         fan.delivered(batch.length);
       }

@@ -7,7 +7,7 @@ export const replay: Workload = async (run) => {
   const topic = run.published()[0] ?? await fill(run);
   const name = "replay";
   const begin = run.now();
-  const stream = run.client.fetch(topic.name, { limit: topic.head, signal: run.stop });
+  const stream = run.client.consume(topic.name, { follow: false, signal: run.stop });
   let messages = 0;
   for (let batch = await stream.nextBatch(); batch !== null; batch = await stream.nextBatch()) {
     messages += batch.length;

@@ -54,7 +54,7 @@ export class Subscribers implements AsyncDisposable {
   async #open(run: BenchRun, topic: BenchTopic): Promise<void> {
     const client = run.another();
     this.#clients.push(client);
-    const stream = client.subscribe(topic.name, { from: topic.head, signal: run.stop });
+    const stream = client.consume(topic.name, { from: { head: topic.head }, signal: run.stop });
     this.#streams.push(stream);
     await stream.nextBatch();
   }
