@@ -50,6 +50,8 @@ export class PublishStream {
   #lastBusyMs = -Infinity;
   #nextDeadlineMs = Infinity;
   #cancelTimer: (() => void) | undefined;
+  /** Why the last call ended; undefined while one is fine. */
+  #lastError: MsgbusError | undefined;
 
   constructor(rpc: Rpc, onUnsupported: (message: PendingPublish, encoded: EncodedPayload) => void) {
     this.#rpc = rpc;
@@ -105,6 +107,7 @@ export class PublishStream {
         } catch (thrown) {
           if (this.#over.signal.aborted || this.#batches.length === 0) return;
           if (!this.#mayTryAgain(thrown)) return;
+          this.#lastError = this.#rpc.errorOf(thrown);
           failures++;
         }
         const { backoff, random, clock } = this.#rpc;
@@ -137,6 +140,7 @@ export class PublishStream {
           const response = fromBinary(PublishStreamResponseSchema, bytes);
           if (response.welcome !== undefined) {
             this.#node = nodeIdOf(response.welcome.node);
+            this.#lastError = undefined;
             welcomed();
           }
           this.#take(response);
@@ -312,6 +316,7 @@ export class PublishStream {
     this.#stopTimer();
     const now = this.#rpc.clock.nowMs();
     let next = Infinity;
+    const why = this.#lastError === undefined ? "" : ` (${this.#lastError.message})`;
     for (const { messages } of this.#batches) {
       for (const message of messages) {
         if (message.settled) continue;
@@ -320,7 +325,7 @@ export class PublishStream {
           message.failed(
             new MsgbusError(
               "DEADLINE_EXCEEDED",
-              `${this.#rpc.target}: the message was not acknowledged in time; it may be stored or not`,
+              `${this.#rpc.target}: the message was not acknowledged in time; it may be stored or not${why}`,
             ),
           );
         }

@@ -7,6 +7,8 @@ import { type CliIo, ClosedOutput } from "../daemon/cli/io.ts";
 import { run } from "../daemon/cli/run.ts";
 import type { Config } from "../daemon/config/config.ts";
 import { serveMsgbus } from "../daemon/service/msgbus_service.ts";
+import { registerStreams } from "../daemon/service/stream_methods.ts";
+import { streamHandlers } from "../daemon/service/stream_service.ts";
 import { statusOfBusError } from "../daemon/service/status.ts";
 import { MemoryStore } from "../daemon/store/memory/store.ts";
 import { GrpcPeerLink } from "../daemon/sync/grpc_peer_link.ts";
@@ -41,6 +43,11 @@ class TestDaemon implements AsyncDisposable {
       random: () => 0.5,
     });
     serveMsgbus(this.#server, bus, this.#stopping.signal, undefined, this.sync);
+    registerStreams(
+      this.#server,
+      () => Promise.resolve(streamHandlers(bus, this.#stopping.signal)),
+      undefined,
+    );
     serveSync(this.#server, bus, {
       synchronizer: this.sync,
       timer: systemTimer,
@@ -249,6 +256,35 @@ Deno.test("sub whose reader went away ends with 0", async () => {
   await io.run("pub", "orders", "one");
   io.stdoutOpen = false;
   assert.deepEqual([await io.run("sub", "orders"), io.err], [0, ""]);
+});
+
+Deno.test("consume prints what matches with its topic, and goes on behind a cursor", async () => {
+  await using daemon = await TestDaemon.start();
+  const io = new TestIo(daemon);
+  for (const [topic, text] of [["a.x", "one"], ["b", "two"], ["a.y", "three"]] as const) {
+    await io.run("pub", topic, text);
+  }
+  assert.equal(await io.run("consume", "a.*", "--stored", "--cursor"), 0);
+  assert.match(io.out, /^a\.x {2}#1 .*one\na\.y {2}#1 .*three\n$/);
+  const cursor = io.err.trim();
+  assert.match(cursor, /^cursor:./);
+  await io.run("pub", "a.x", "four");
+  await io.run("delete", "a.y", "1", "1");
+  assert.equal(await io.run("consume", "a.*", "--stored", "--from", cursor), 0);
+  assert.match(io.out, /^a\.x {2}#2 .*four\n$/);
+  assert.equal(
+    await io.run("consume", ">", "--stored", "--skip-deleted", "--from", "2023-11-14T00:00:00Z"),
+    0,
+  );
+  assert.match(io.out, /one\n.*two\n.*four\n$/);
+  const [message] = await io.json("consume", "a.x", "--count", "1", "--from", "2");
+  assert.deepEqual((message as { topic: string; head_id: number }).head_id, 2);
+  io.onOut = () => io.interrupt();
+  assert.equal(await io.run("consume", "b"), 0);
+  assert.match(io.out, /^b {2}#1 .*two\n$/);
+  assert.equal(await io.run("consume", "a.>.b"), 4);
+  assert.match(io.err, /must come last.*INVALID_ARGUMENT/);
+  assert.equal(await io.run("consume", "a", "--cursor", "--count", "1"), 2);
 });
 
 Deno.test("pull prints what it has not printed before, and exit code 1 says that there is nothing", async () => {
@@ -570,6 +606,8 @@ for (
     [["fifo"], /The command is missing/],
     [["fetch", "t", "--from", "0"], /'0' is invalid.*Give a whole number from 1 on/],
     [["sub", "t", "--from", "yesterday"], /'yesterday' is invalid/],
+    [["consume", "t", "--from", "yesterday"], /'yesterday' is invalid/],
+    [["consume"], /missing required argument 'patterns'/],
     [["head", "t", "--origin", "a/b"], /Give tenant\/bl\/device/],
     [["pub", "t", "x", "--header", "novalue"], /Give name=value/],
     [["sync", "frobnicate"], /too many arguments for 'list'/],

@@ -104,7 +104,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     let acknowledged = 0;
     {
       await using daemon = await DaemonProcess.start(flags);
-      await using client = connect(daemon.address);
+      // What is on its way when the daemon goes is sent again until its time is over.
+      await using client = connect(daemon.address, { timeoutMs: 2_000 });
       const stop = new AbortController();
       const subscription = client.subscribe("t", { signal: stop.signal });
       const publishing = Array.from({ length: 50 }, async () => {
@@ -113,7 +114,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
             await client.publish("t", "x");
             acknowledged++;
           } catch (error) {
-            assert.ok(error instanceof MsgbusError && error.code === "UNAVAILABLE", String(error));
+            assert.ok(error instanceof MsgbusError, String(error));
+            assert.ok(["UNAVAILABLE", "DEADLINE_EXCEEDED"].includes(error.code), String(error));
             return;
           }
         }

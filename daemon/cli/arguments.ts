@@ -34,6 +34,11 @@ export function nodeArgument(text: string): NodeId {
   throw new InvalidArgumentError("Give tenant/bl/device.");
 }
 
+/** Adds a node as `tenant/bl/device` to those before it. */
+export function nodesArgument(text: string, before: readonly NodeId[] = []): readonly NodeId[] {
+  return [...before, nodeArgument(text)];
+}
+
 /** Adds a header `name=value` to those before it. */
 export function headerArgument(text: string, before: Readonly<Record<string, string>> = {}) {
   const cut = text.indexOf("=");

@@ -10,12 +10,19 @@ export class Printer {
   readonly json: boolean;
   readonly #io: CliIo;
   readonly #colour: boolean;
+  readonly #topics: boolean;
 
   /** Colours only what goes to a terminal, and not where NO_COLOR is set (no-color.org). */
-  constructor(io: CliIo, json: boolean) {
+  constructor(io: CliIo, json: boolean, topics = false) {
     this.#io = io;
     this.json = json;
+    this.#topics = topics;
     this.#colour = io.stdout.isTerminal && (io.env("NO_COLOR") ?? "") === "";
+  }
+
+  /** One that prints the topic in front of each message. */
+  withTopics(): Printer {
+    return new Printer(this.#io, this.json, true);
   }
 
   /** Prints results: `record` for programs or `text`, which ends with a line break, for people. */
@@ -30,7 +37,7 @@ export class Printer {
     if (output !== "") await this.#io.stdout.write(output);
   }
 
-  /** Prints messages of a topic. */
+  /** Prints messages. */
   async printMessages(messages: readonly Message[]): Promise<void> {
     const lines = messages.map((message) =>
       this.json ? `${JSON.stringify(messageRecord(message))}\n` : this.#messageLine(message)
@@ -49,7 +56,8 @@ export class Printer {
   }
 
   #messageLine(message: Message): string {
-    const place = this.#dim(`#${message.headId}  ${message.createdAt.toISOString()}`);
+    const topic = this.#topics ? `${printable(message.topic)}  ` : "";
+    const place = this.#dim(`${topic}#${message.headId}  ${message.createdAt.toISOString()}`);
     const text = message.deleted ? "(deleted)" : payloadLine(message.payload);
     return `${place}  ${text}${headersSuffix(message.headers)}\n`;
   }

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { configHelp } from "../config/config_table.ts";
 import { addBench } from "./bench.ts";
+import { addConsume } from "./consume.ts";
 import { addDelete } from "./delete.ts";
 import { EXIT_CODE_HELP } from "./exit_code.ts";
 import { addFetch } from "./fetch.ts";
@@ -57,6 +58,7 @@ const COMMANDS = [
   addServe,
   addPub,
   addSub,
+  addConsume,
   addFetch,
   addPull,
   addHeads,
