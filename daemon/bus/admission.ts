@@ -19,6 +19,7 @@ export class Admission {
   #settled: (() => void) | undefined;
   /** Those that wait for room, in the order in which they came. */
   readonly #waiting: Waiting[] = [];
+  #waitingBytes = 0;
 
   constructor(limits: BusLimits) {
     this.#limits = limits;
@@ -57,10 +58,15 @@ export class Admission {
 
   /**
    * Enters when there is room, in the order of the calls; more than all the room there is enters alone. Rejects with the
-   * signal's reason when that aborts, and with "unavailable" when the bus closes meanwhile.
+   * signal's reason when that aborts, with "unavailable" when the bus closes meanwhile, and with "resource_exhausted" when
+   * as much waits already as there is room for.
    */
   async enterInTurn(action: string, bytes: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
+    if (this.#waiting.length > 0 && this.#waitingBytes + bytes > this.#limits.pendingBytes) {
+      const state = `${this.#waitingBytes} bytes wait for room on their way to the disk`;
+      throw exhausted(action, `${state}; wait for earlier messages and try again`);
+    }
     if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) await this.#wait(action, bytes, signal);
     else this.enter(bytes);
   }
@@ -106,8 +112,10 @@ export class Admission {
       await new Promise<void>((resolve, reject) => {
         waiting = { action, bytes, resolve, reject };
         this.#waiting.push(waiting);
+        this.#waitingBytes += bytes;
       });
     } finally {
+      this.#waitingBytes -= bytes;
       signal?.removeEventListener("abort", leave);
     }
   }

@@ -7,7 +7,10 @@ export interface BusLimits {
   readonly messageBytes: number;
   /** Encoded headers of one message. Larger is rejected with resource_exhausted. Default 64 KiB. */
   readonly headerBytes: number;
-  /** Accepted and not yet durable, over all calls. A publish beyond it is rejected with resource_exhausted. Default 64 MiB. */
+  /**
+   * Accepted and not yet durable, over all calls. A publish beyond it is rejected with resource_exhausted; a batch waits
+   * in turn, as long as no more than this waits already. Default 64 MiB.
+   */
   readonly pendingBytes: number;
   /** Messages of one page of `fetch`, whatever the request's limit is. Default 1,000. */
   readonly pageMessages: number;

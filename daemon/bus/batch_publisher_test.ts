@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { MemoryStore } from "../store/memory/store.ts";
+import type { Appended, NewMessage } from "../store/store.ts";
+import { isBusError, NO_BYTES, openTestBus } from "./test_bus.ts";
+
+/** A store whose appends settle when the test lets them. */
+class HeldStore extends MemoryStore {
+  readonly #waiting: (() => void)[] = [];
+
+  override async append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
+    const appended = super.append(batch);
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return await appended;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  release(): void {
+    this.#waiting.shift()?.();
+  }
+}
+
+function batch(topic: string, ...sizes: readonly number[]) {
+  return { messages: sizes.map((size) => ({ topic, payload: new Uint8Array(size), headers: NO_BYTES })) };
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("Bus.publishBatch lets batches wait in turn for room, and refuses when as much waits already", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store, { pendingBytes: 1_000 });
+  const first = bus.publishBatch(batch("a", 500)); // and 256 for the message itself
+  const second = bus.publishBatch(batch("a", 200));
+  const third = bus.publishBatch(batch("a", 200));
+  await settled();
+  assert.equal(store.waiting, 1);
+  await assert.rejects(bus.publishBatch(batch("a", 200)), isBusError("resource_exhausted"));
+  store.release();
+  await first;
+  await settled();
+  assert.equal(store.waiting, 2, "both fit now");
+  store.release();
+  store.release();
+  const heads = (await Promise.all([second, third])).flat().map((run) =>
+    run.kind === "published" && run.headId
+  );
+  assert.deepEqual(heads, [2, 3]);
+});
+
+Deno.test("Bus.publishBatch that waits for room ends by its signal and with the bus, and stores nothing", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store, { pendingBytes: 1_000 });
+  const first = bus.publishBatch(batch("a", 900));
+  const aborting = new AbortController();
+  const aborted = bus.publishBatch(batch("a", 100), aborting.signal);
+  const closed = bus.publishBatch(batch("a", 100));
+  aborting.abort(new Error("enough"));
+  await assert.rejects(aborted, /enough/);
+  const closing = bus.close();
+  await assert.rejects(closed, isBusError("unavailable"));
+  store.release();
+  await first;
+  await closing;
+});
