@@ -64,8 +64,9 @@ export class PublishStream {
       this.#rpc.clock.nowMs() - this.#lastBusyMs < SDK_LIMITS.publishStreamIdleMs;
   }
 
-  /** Takes a message. Throws MsgbusError RESOURCE_EXHAUSTED where too many wait already. */
+  /** Takes a message. Throws MsgbusError: RESOURCE_EXHAUSTED where too many wait already, UNAVAILABLE after `close`. */
   add(message: PendingPublish, encoded: EncodedPayload): void {
+    if (this.#over.signal.aborted) throw this.#closed();
     if (this.#waitingBytes > SDK_LIMITS.maxWaitingPublishBytes) {
       throw new MsgbusError(
         "RESOURCE_EXHAUSTED",
@@ -93,7 +94,7 @@ export class PublishStream {
   /** Ends it; whoever waits gets MsgbusError UNAVAILABLE. */
   async close(): Promise<void> {
     this.#over.abort();
-    this.#failAll(new MsgbusError("UNAVAILABLE", `${this.#rpc.target}: the client was closed`));
+    this.#failAll(this.#closed());
     this.#wake?.();
     await this.#running;
   }
@@ -332,6 +333,10 @@ export class PublishStream {
       }
     }
     if (next < Infinity) this.#expireAt(next);
+  }
+
+  #closed(): MsgbusError {
+    return new MsgbusError("UNAVAILABLE", `${this.#rpc.target}: the client was closed`);
   }
 
   #stopTimer(): void {

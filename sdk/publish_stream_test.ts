@@ -392,3 +392,11 @@ Deno.test("close ends publishes that wait with UNAVAILABLE", async () => {
   }
   await assert.rejects(client.publish("orders", "4"), isError("UNAVAILABLE"));
 });
+
+Deno.test("publish after close ends with UNAVAILABLE, also where the stream was busy a moment ago", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  await Promise.all(numbers(1, 3).map((number) => client.publish("orders", number)));
+  await client.close();
+  await assert.rejects(client.publish("orders", "4"), isError("UNAVAILABLE", /closed/));
+});
