@@ -43,6 +43,17 @@ Deno.test("grpcurl lists, describes and calls the daemon without schema files", 
   const refused = await grpcurl("-d", `{"topic":""}`, address, "msgbus.v1.MsgbusService/Publish");
   assert.match(refused.text, /Code: InvalidArgument[\s\S]*google\.rpc\.BadRequest[\s\S]*"field": "topic"/);
   assert.match((await grpcurl(address, "grpc.health.v1.Health/Check")).text, /"status": "SERVING"/);
+  const streams = await grpcurl(address, "describe", "msgbus.v1.StreamService");
+  assert.match(streams.text, /rpc Consume \( stream \.msgbus\.v1\.ConsumeRequest \)/);
+  const credit = `"credit":{"messages":"1","bytes":"1"}`;
+  const consumed = await grpcurl(
+    "-d",
+    `{"start":{"patterns":[">"]},${credit}}`,
+    address,
+    "msgbus.v1.StreamService/Consume",
+  );
+  assert.match(consumed.text, /"topic": "a"[\s\S]*"payload": "aGk="/);
+  assert.equal(consumed.code, 0, "the call ends where the credit of the only request is used up");
   const unknown = await grpcurl("-d", `{"service":"x"}`, address, "grpc.health.v1.Health/Check");
   assert.match(unknown.text, /Code: NotFound/);
   assert.equal(await daemon.stop(), 0, daemon.log);
