@@ -99,7 +99,8 @@ export class Daemon {
       const synchronizer = peers?.openSynchronizer(bus, config, log, (peer) => discovered?.failed(peer));
       const secret = await readSecret(config);
       const accessOf = authenticator && ((call: ServerCall) => authenticator.busOf(call));
-      serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer);
+      const durability = config.storage === "memory" ? "memory" : config.durability;
+      serveMsgbus(server, bus, stopping.signal, accessOf, synchronizer, durability);
       registerStreams(server, async () => {
         const { streamHandlers } = await import("./service/stream_service.ts");
         return streamHandlers(bus, stopping.signal, accessOf);

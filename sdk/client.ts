@@ -113,6 +113,11 @@ export interface Readiness {
   readonly error: string;
   /** The daemon's name. */
   readonly node: NodeId;
+  /**
+   * What an acknowledgement of it promises: "full", the message outlives a loss of power; "normal", the end of the
+   * process; "memory", nothing. Empty where the daemon does not say.
+   */
+  readonly durability: string;
 }
 
 /** A client of one daemon. It connects when it needs to and shares one connection between all calls. */
@@ -276,8 +281,9 @@ export class Client implements AsyncDisposable {
 
   /** Whether the daemon's store answers. Throws MsgbusError. */
   async ready(options: CallOptions = {}): Promise<Readiness> {
-    const { ready, status, error, node } = await this.#rpc.unary(MsgbusService.method.ready, {}, options);
-    return { ready, status, error, node: nodeIdOf(node) };
+    const answer = await this.#rpc.unary(MsgbusService.method.ready, {}, options);
+    const { ready, status, error, node, durability } = answer;
+    return { ready, status, error, node: nodeIdOf(node), durability };
   }
 
   /** Ends every stream without an error, every other call with MsgbusError "UNAVAILABLE", and the connection. */

@@ -396,7 +396,13 @@ Deno.test("health, ready, syncStates and peers give plain values", async () => {
     .start();
   const client = daemon.client();
   assert.deepEqual(await client.health(), { status: "SERVING", node, incarnation: "i" });
-  assert.deepEqual(await client.ready(), { ready: false, status: "NOT_READY", error: "full", node });
+  assert.deepEqual(await client.ready(), {
+    ready: false,
+    status: "NOT_READY",
+    error: "full",
+    node,
+    durability: "",
+  });
   const [forked, refused, same] = await client.syncStates();
   assert.deepEqual([refused?.fork, same?.fork], ["refused", "none"]);
   assert.deepEqual(forked, {

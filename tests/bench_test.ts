@@ -46,7 +46,7 @@ async function untilHead(daemon: DaemonProcess, topic: string, headId: number): 
 
 Deno.test("bench runs every workload, one JSON line each, and deletes what it published", async () => {
   await using daemon = await memoryDaemon();
-  const { code, stdout, stderr } = await bench(daemon, ...SMALL, "--json", "--durability", "memory");
+  const { code, stdout, stderr } = await bench(daemon, ...SMALL, "--json");
   assert.deepEqual([code, stderr], [0, ""]);
   const rows = objects(stdout);
   assert.deepEqual(rows.map(({ workload, messages, durability }) => [workload, messages, durability]), [
@@ -97,7 +97,7 @@ Deno.test("bench prints a table for people, nothing but that on a pipe, and keep
   assert.deepEqual([code, stderr], [0, ""]);
   const [head = "", sync = "", replayed = "", end] = stdout.split("\n");
   assert.match(head, /^WORKLOAD +MSG\/S +MB\/S +P50 MS +P90 +P99 +P99\.9 +MAX +DURABILITY$/);
-  assert.match(sync, /^publish-sync( +[\d.,]+){5} +- +[\d.]+ +unknown$/);
+  assert.match(sync, /^publish-sync( +[\d.,]+){5} +- +[\d.]+ +memory$/);
   assert.match(replayed, /^replay( +[\d.,]+){2}( +-){5} +-$/);
   assert.equal(end, "kept 200 messages in 1 topics: b.publish-sync");
   await using client = connect(daemon.address);
@@ -139,7 +139,6 @@ for (
     [["--batch", "-1"], /--batch.*Give a whole number from 1 to 100000/],
     [["--subscribers", "10001"], /--subscribers.*Give a whole number from 1 to 10000/],
     [["--rate", "0"], /--rate.*Give a whole number from 1 to 1000000/],
-    [["--durability", "perhaps"], /--durability.*full, normal, memory/],
   ] as const
 ) {
   Deno.test(`bench ${args.join(" ")} is exit code 2 and says what to give`, async () => {

@@ -408,7 +408,7 @@ Deno.test("health, ready, sync and version print one line or one object each", a
   ]);
   assert.deepEqual([await io.run("ready"), io.out], [0, "READY tenant/default/device\n"]);
   assert.deepEqual(await io.json("ready"), [
-    { schema: "msgbus.readiness/1", ready: true, status: "READY", error: "", node },
+    { schema: "msgbus.readiness/1", ready: true, status: "READY", error: "", node, durability: "" },
   ]);
   assert.deepEqual(await io.json("sync"), []);
   assert.deepEqual([await io.run("version"), io.out], [0, "msgbus  0.1.0\ndeno    2.9.6\nsqlite  3.53.0\n"]);

@@ -132,6 +132,22 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+Deno.test("msgbusd says in Ready what an acknowledgement promises", async () => {
+  await using folder = await TempFolder.make();
+  const data = ["--data", `${folder.path}/bus.sqlite`];
+  for (
+    const [flags, expected] of [
+      [data, "full"],
+      [[...data, "--durability", "normal"], "normal"],
+      [["--storage", "memory"], "memory"],
+    ] as const
+  ) {
+    await using daemon = await DaemonProcess.start(flags);
+    await using client = connect(daemon.address);
+    assert.equal((await client.ready()).durability, expected);
+  }
+});
+
 Deno.test("msgbusd answers garbage and HTTP/1.1 on its port, closes them, and goes on", async () => {
   await using daemon = await DaemonProcess.start(["--storage", "memory"]);
   const [hostname = "", port] = daemon.address.split(":");

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { BENCH_LIMITS } from "./bench/limits.ts";
 import { WORKLOAD_NAMES, type WorkloadName } from "./bench/workload.ts";
 import { clientCommand, withClient } from "./client_command.ts";
@@ -57,16 +57,10 @@ export function addBench(program: Command, invocation: Invocation): void {
       "--topic <prefix>",
       "What its topics and its queue begin with; they must be empty [default: bench.RANDOM]",
     )
-    .option("--keep", "Leave what was published; without it, that is deleted at the end")
-    .addOption(
-      new Option(
-        "--durability <word>",
-        "What the daemon runs with, for the labels, since it does not tell [default: unknown]",
-      ).choices(["full", "normal", "memory"]),
-    );
+    .option("--keep", "Leave what was published; without it, that is deleted at the end");
   command.action((names: readonly WorkloadName[]) =>
     withClient(command, invocation, async (session) => {
-      const { subscribers, topic, keep = false, durability, ...given } = command.opts<BenchFlags>();
+      const { subscribers, topic, keep = false, ...given } = command.opts<BenchFlags>();
       // Loaded here: no other command needs it.
       const { runBench } = await import("./bench/run_bench.ts");
       return await runBench(session, {
@@ -78,7 +72,6 @@ export function addBench(program: Command, invocation: Invocation): void {
         },
         prefix: topic ?? `bench.${crypto.randomUUID().slice(0, 8)}`,
         keep,
-        durability,
       });
     })
   );
@@ -94,7 +87,6 @@ interface BenchFlags {
   rate?: number;
   topic?: string;
   keep?: true;
-  durability?: "full" | "normal" | "memory";
 }
 
 function number(limit: keyof typeof BENCH_LIMITS, least: number): (text: string) => number {

@@ -14,10 +14,12 @@ export function addReady(program: Command, invocation: Invocation): void {
   );
   command.action(() =>
     withClient(command, invocation, async ({ client, printer }) => {
-      const { ready, status, error, node } = await client.ready();
+      const { ready, status, error, node, durability } = await client.ready();
+      // Whoever gave up durability sees it whenever he looks.
+      const less = durability === "" || durability === "full" ? "" : `, durability ${printable(durability)}`;
       await printer.print([{
-        record: { schema: "msgbus.readiness/1", ready, status, error, node: nodeRecord(node) },
-        text: `${status} ${nodeText(node)}${ready ? "" : `: ${printable(error)}`}\n`,
+        record: { schema: "msgbus.readiness/1", ready, status, error, node: nodeRecord(node), durability },
+        text: `${status} ${nodeText(node)}${less}${ready ? "" : `: ${printable(error)}`}\n`,
       }]);
       return ready ? ExitCode.OK : ExitCode.NEGATIVE;
     })

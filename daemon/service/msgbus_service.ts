@@ -55,7 +55,7 @@ export type BusOf = (call: ServerCall) => BusAccess;
 /**
  * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `busOf` decides
  * who may do what; Health and Ready answer everybody. `stopping` ends the subscriptions, which have no end of their own,
- * with UNAVAILABLE. `peers` tells of the synchronization, where there is any.
+ * with UNAVAILABLE. `peers` tells of the synchronization, where there is any; `durability` is what Ready says of it.
  */
 export function serveMsgbus(
   server: GrpcServer,
@@ -63,6 +63,7 @@ export function serveMsgbus(
   stopping: AbortSignal,
   busOf?: BusOf,
   peers?: PeerStates,
+  durability = "",
 ): void {
   const accessOf: BusOf = busOf ?? (() => bus);
   const envelopes = new EnvelopeEncoder();
@@ -258,6 +259,7 @@ export function serveMsgbus(
         status: state.ready ? "READY" : "NOT_READY",
         error: state.ready ? "" : state.error,
         node: bus.node,
+        durability,
       });
     }),
   );

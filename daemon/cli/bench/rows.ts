@@ -2,13 +2,11 @@ import type { JsonRecord } from "../printer.ts";
 import { table } from "../table.ts";
 import type { BenchSizes, Measured } from "./workload.ts";
 
-/** What a daemon runs with: `--durability`, or memory for `--storage memory`. */
-export type Durability = "full" | "normal" | "memory";
-
 /** What the rows tell beside what was measured. */
 export interface RowContext {
   readonly sizes: BenchSizes;
-  readonly durability: Durability | undefined;
+  /** As the daemon says it; "" where it does not. */
+  readonly durability: string;
 }
 
 const HEAD = ["WORKLOAD", "MSG/S", "MB/S", "P50 MS", "P90", "P99", "P99.9", "MAX", "DURABILITY"];
@@ -72,13 +70,13 @@ function milliseconds(us: number | undefined): string {
 function durabilityLabel({ latency, inFlight }: Measured, { durability }: RowContext): string {
   if (latency === undefined) return "-";
   switch (durability) {
-    case undefined:
-      return "unknown";
     case "full":
       return inFlight === 1 ? "fsync before every ack" : "group commit";
     case "normal":
       return "page cache";
     case "memory":
       return "memory";
+    default:
+      return "unknown";
   }
 }

@@ -7,7 +7,7 @@ import { Payloads } from "./payloads.ts";
 import { Progress } from "./progress.ts";
 import { publishBatch, publishPipelined, publishSync } from "./publish.ts";
 import { replay } from "./replay.ts";
-import { type Durability, rowRecord, rowsTable } from "./rows.ts";
+import { type RowContext, rowRecord, rowsTable } from "./rows.ts";
 import { Topics } from "./topics.ts";
 import type { BenchRun, BenchSizes, Measured, Workload, WorkloadName } from "./workload.ts";
 
@@ -19,8 +19,6 @@ export interface BenchOrder {
   readonly prefix: string;
   /** Whether what was published stays. */
   readonly keep: boolean;
-  /** What the daemon runs with; undefined where nobody said. */
-  readonly durability: Durability | undefined;
 }
 
 const WORKLOADS = {
@@ -60,22 +58,23 @@ export async function runBench(session: ClientSession, order: BenchOrder): Promi
     progress: (what, part) => progress.show(what, part),
   };
   const rows: Measured[] = [];
+  let context: RowContext = { sizes: order.sizes, durability: "" };
   try {
     // A daemon that is not there is told before anything is measured.
-    await client.health();
+    context = { sizes: order.sizes, durability: (await client.ready()).durability };
     for (const name of order.workloads) {
       if (stopping.signal.aborted) break;
       const measured = (await WORKLOADS[name](run)).filter(({ messages }) => messages > 0);
       rows.push(...measured);
       progress.clear();
       if (printer.json) {
-        await printer.printAll(measured.map((row) => rowRecord(row, order, run.stop.aborted)), "");
+        await printer.printAll(measured.map((row) => rowRecord(row, context, run.stop.aborted)), "");
       }
     }
   } finally {
     progress.clear();
     try {
-      if (!printer.json && rows.length > 0) await printer.printAll([], rowsTable(rows, order));
+      if (!printer.json && rows.length > 0) await printer.printAll([], rowsTable(rows, context));
       await printer.print(await topics.finish(order.keep));
     } finally {
       forget();
