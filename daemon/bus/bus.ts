@@ -20,7 +20,6 @@ import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
 import { checkName, checkNode, checkNotReserved, DELETE_TOPIC, formatNode, resolveNode } from "./names.ts";
-import { openConsumer } from "./open_consumer.ts";
 import { Publisher } from "./publisher.ts";
 import { Replicator } from "./replicator.ts";
 import type {
@@ -298,6 +297,8 @@ export class Bus {
    * later messages are gone.
    */
   async consume(request: ConsumeRequest): Promise<Consumer> {
+    // Loaded with the first one: a daemon that nobody consumes from should not hold it in memory.
+    const { openConsumer } = await import("./open_consumer.ts");
     return await openConsumer(request, {
       store: this.#store,
       node: this.node,
