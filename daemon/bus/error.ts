@@ -51,6 +51,7 @@ const CODES = {
   closed: "unavailable",
   conflict: "failed_precondition",
   gap: "failed_precondition",
+  stale_epoch: "failed_precondition",
 } satisfies Record<StoreErrorCode, BusErrorCode>;
 
 /** The one place where errors of the store become errors of the bus; any other error is a defect of ours. */
@@ -60,11 +61,15 @@ export function toBusError(action: string, error: unknown): BusError {
   if (error instanceof StoreError && error.code === "conflict") {
     return new ConflictError(`Cannot ${action}: ${STATES.conflict}`, { cause: error });
   }
-  const state = error instanceof StoreError ? STATES[error.code] : "an unexpected error occurred";
+  const state = error instanceof StoreError ? stateOf(error) : "an unexpected error occurred";
   return new BusError(code, `Cannot ${action}: ${state}`, { cause: error });
 }
 
-/** What a caller may know. The store's own text names files, so it stays in the cause. */
+function stateOf({ code, message }: StoreError): string {
+  return code === "stale_epoch" ? message : STATES[code];
+}
+
+/** What a caller may know. Otherwise the store's own text names files, so it stays in the cause. */
 const STATES = {
   not_writable: "the store cannot be written",
   not_a_database: "the store cannot be read",
@@ -76,7 +81,7 @@ const STATES = {
   closed: "the node is stopping; try again later",
   conflict: "it contradicts what is stored",
   gap: "messages before it are missing",
-} satisfies Record<StoreErrorCode, string>;
+} satisfies Record<Exclude<StoreErrorCode, "stale_epoch">, string>;
 
 /** What every call fails with once the bus is closing. */
 export function closingError(action: string): BusError {

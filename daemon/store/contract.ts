@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  type DedupLimits,
   type NewFifoMessage,
   type NewMessage,
   type NodeName,
@@ -15,7 +16,7 @@ export interface StoreUnderTest {
   /** Names the kind in the names of the tests. */
   readonly name: string;
   /** A new, empty store. The suite closes it. */
-  open(): Promise<Store>;
+  open(dedup?: DedupLimits): Promise<Store>;
 }
 
 export const NODE_A: NodeName = { tenantId: "tenant", blName: "line", deviceId: "a" };
@@ -92,13 +93,17 @@ export function hasCode(code: StoreErrorCode, text = ""): (error: unknown) => bo
 }
 
 /** Registers a test with a new store. */
-export type ContractTest = (criterion: string, run: (store: Store) => Promise<void>) => void;
+export type ContractTest = (
+  criterion: string,
+  run: (store: Store) => Promise<void>,
+  dedup?: DedupLimits,
+) => void;
 
 /** Tests whose names begin with the kind of store. */
 export function contractTests({ name, open }: StoreUnderTest): ContractTest {
-  return (criterion, run) =>
+  return (criterion, run, dedup) =>
     Deno.test(`${name} store: ${criterion}`, async () => {
-      const store = await open();
+      const store = await open(dedup);
       try {
         await run(store);
       } finally {

@@ -9,6 +9,7 @@
  * - `broken`: the file could not be read, or not be written: then no write is accepted until it is opened anew
  * - `closed`: the store was closed before the call
  * - `conflict`: the call contradicts what is stored; nothing of it was applied
+ * - `stale_epoch`: the producer was taken over by a higher epoch; nothing of the call was applied
  * - `gap`: messages between the head of a log and those of the call are missing; nothing of it was applied
  */
 export type StoreErrorCode =
@@ -21,7 +22,8 @@ export type StoreErrorCode =
   | "broken"
   | "closed"
   | "conflict"
-  | "gap";
+  | "gap"
+  | "stale_epoch";
 
 /** The only error a store throws. Its message says what to do where an operator can do something. */
 export class StoreError extends Error {

@@ -7,6 +7,16 @@
 
 export { StoreError, type StoreErrorCode } from "./error.ts";
 export { LogMap } from "./log_map.ts";
+export { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "./once.ts";
+export type {
+  AppendedRun,
+  AppendingProducer,
+  Duplicate,
+  OnceMessage,
+  OnceOutcome,
+  OnceRefusal,
+  ProducerPlace,
+} from "./once.ts";
 export type {
   ArchivedLog,
   DeletedRange,
@@ -15,6 +25,7 @@ export type {
   ReplicatedMessage,
 } from "./replication.ts";
 
+import type { AppendingProducer, OnceMessage, OnceOutcome, ProducerPlace } from "./once.ts";
 import type { ArchivedLog, Replicated, ReplicatedBatch } from "./replication.ts";
 
 /** The name of a node: three parts, none of them interpreted by the store. */
@@ -203,6 +214,40 @@ export interface Store {
 
   /** Appends the messages in order and assigns their heads and sequences. An empty batch settles with no result. */
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]>;
+
+  /**
+   * Appends those of the messages that are not stored yet, in order; what is remembered of them is written in the same
+   * transaction. The outcomes are in the order of the messages, and each message belongs to one.
+   *
+   * A message with a key that another message of its log in use was stored with is not stored again: it is answered with
+   * that one, as long as payload and headers are the same or that one was deleted, and refused otherwise. Of the headers
+   * the order makes no difference.
+   *
+   * So it is with a producer's sequence that was stored before in this epoch, where the topic must be the same, too; a log
+   * that was set aside since answers like one in use. A sequence at or below the producer's last one by which no message
+   * is known is refused: it was refused before, left out, or stored and forgotten, and it is never stored twice.
+   * Sequences may leave gaps. Where a message has a key that is known, its sequence is not looked at: another call may
+   * have stored it. All of this holds within one batch, and between calls that share a commit.
+   *
+   * Fails with "stale_epoch" when the producer is known in a higher epoch; from a lower one it takes over, and an
+   * unknown producer becomes known, as by {@link openProducer}.
+   *
+   * Keys and sequences are forgotten by count and by age ({@link DedupLimits}), the oldest first, a bounded number with
+   * each call; consecutive sequences of a producer between which nothing else was appended by this method, or by any
+   * other, are one run, which is as old as its newest message and counts once. A retry of something that was forgotten is
+   * stored again (a key), or refused while the producer is known (a sequence). Producers are forgotten that appended
+   * nothing for that age, give or take a minute, and the least recently used ones beyond 10,000: then a retry is stored
+   * again. Messages that are replicated, queued, or mark deletions take no part in any of this.
+   */
+  appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]>;
+
+  /**
+   * Begins to append as a producer, and settles when its epoch is durable. Epoch 0 takes over with the next one; so does
+   * an epoch above the known one, with itself; then the last sequence is 0. The known epoch goes on. For an unknown
+   * producer 0 means 1. Fails with "stale_epoch" for an epoch below the known one. `nowMs` in milliseconds since the
+   * Unix epoch: the producer was used then. At most 2^52 epochs are counted.
+   */
+  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace>;
 
   /**
    * The messages of a log from `fromHeadId` on (at least 1), in head order: at least one if there is any, deleted

@@ -1,6 +1,7 @@
 import { MemoryStore } from "../../daemon/store/memory/store.ts";
 import {
   type Appended,
+  type AppendingProducer,
   type ArchivedLog,
   type Deletion,
   type FifoMessage,
@@ -9,8 +10,11 @@ import {
   type NewFifoMessage,
   type NewMessage,
   type NodeName,
+  type OnceMessage,
+  type OnceOutcome,
   type PeerCursor,
   type PeerSyncState,
+  type ProducerPlace,
   type ReadLimits,
   type Replicated,
   type ReplicatedBatch,
@@ -90,6 +94,14 @@ export class DiskStore implements Store {
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
     return this.#write((store) => store.append(batch));
+  }
+
+  appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]> {
+    return this.#write((store) => store.appendOnce(batch, producer));
+  }
+
+  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
+    return this.#write((store) => store.openProducer(id, epoch, nowMs));
   }
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../content_comparison.ts";
 import { noSuchRange } from "../error.ts";
 import { differsError, firstHeadOf, gapError } from "../replication.ts";
 import type { NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
@@ -10,6 +11,8 @@ export class MemoryLog {
   readonly origin: NodeName;
   /** "" where unknown. */
   incarnation = "";
+  /** The sequences of the node by the keys that they were stored with. */
+  readonly keys = new Map<string, number>();
   /** The message with head n is at n - 1. */
   readonly #messages: StoredMessage[] = [];
   /** The ranges deleted, for messages that arrive later. */
@@ -102,10 +105,6 @@ function differentField(a: Compared, b: Compared): string | undefined {
   if (a.id !== b.id) return "id";
   if (a.createdAtMs !== b.createdAtMs) return "time";
   if (a.deleted || b.deleted) return undefined;
-  if (!sameBytes(a.payload, b.payload)) return "payload";
-  return sameBytes(a.headers, b.headers) ? undefined : "headers";
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+  if (!isSameBytes(a.payload, b.payload)) return "payload";
+  return isSameBytes(a.headers, b.headers) ? undefined : "headers";
 }

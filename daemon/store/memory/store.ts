@@ -1,8 +1,12 @@
+import { isSameContent } from "../content_comparison.ts";
 import { closedError, noSuchRange } from "../error.ts";
 import { LogMap } from "../log_map.ts";
+import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import { archiveName, isRange, noRangeError, noSuchLog } from "../replication.ts";
 import type {
   Appended,
+  AppendedRun,
+  AppendingProducer,
   ArchivedLog,
   Deletion,
   FifoMessage,
@@ -10,8 +14,11 @@ import type {
   NewFifoMessage,
   NewMessage,
   NodeName,
+  OnceMessage,
+  OnceOutcome,
   PeerCursor,
   PeerSyncState,
+  ProducerPlace,
   ReadLimits,
   Replicated,
   ReplicatedBatch,
@@ -21,6 +28,7 @@ import type {
   Store,
   StoredMessage,
 } from "../store.ts";
+import { MemoryDedup, type MemoryProducer } from "./dedup.ts";
 import { MemoryLog } from "./log.ts";
 import { passes } from "./sequence_filter.ts";
 
@@ -46,15 +54,29 @@ export class MemoryStore implements Store {
   /** By peer. */
   readonly #states = new Map<string, LogMap<PeerSyncState>>();
   readonly #cursors = new Map<string, PeerCursor>();
+  readonly #dedup: MemoryDedup;
   #closed = false;
 
   /** `incarnation`: a UUID; by default a random one. */
-  constructor(incarnation: string = crypto.randomUUID()) {
+  constructor(incarnation: string = crypto.randomUUID(), dedup: DedupLimits = DEFAULT_DEDUP_LIMITS) {
     this.incarnation = incarnation;
+    this.#dedup = new MemoryDedup(dedup);
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
     return this.#call(() => batch.map((message) => this.#append(message)));
+  }
+
+  appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]> {
+    return this.#call(() => this.#appendOnce(batch, producer));
+  }
+
+  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
+    return this.#call(() => {
+      this.#dedup.expire(nowMs);
+      const { epoch: opened, lastSequence } = this.#dedup.open(id, epoch, nowMs);
+      return { epoch: opened, lastSequence };
+    });
   }
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {
@@ -199,6 +221,68 @@ export class MemoryStore implements Store {
     const placed = { headId, sequence: this.#places.push({ log, headId }) };
     log.push({ ...placed, id, createdAtMs, payload, headers, deleted: false });
     return placed;
+  }
+
+  #appendOnce(batch: readonly OnceMessage[], as: AppendingProducer | undefined): OnceOutcome[] {
+    const [first] = batch;
+    if (first === undefined) return [];
+    const nowMs = first.createdAtMs;
+    this.#dedup.expire(nowMs);
+    const producer = as && this.#dedup.open(as.id, as.epoch, nowMs);
+    const outcomes: OnceOutcome[] = [];
+    let run: { -readonly [Key in keyof AppendedRun]: AppendedRun[Key] } | undefined;
+    let runLog: MemoryLog | undefined;
+    batch.forEach((message, at) => {
+      const sequence = (as?.firstSequence ?? 0) + at;
+      const log = this.#logOf(message.topic, message.origin);
+      const known = this.#known(message, log, producer, sequence, at);
+      if (known !== undefined) {
+        if (known.kind === "duplicate" && producer !== undefined) {
+          producer.lastSequence = Math.max(producer.lastSequence, sequence);
+        }
+        outcomes.push(known);
+        return run = undefined;
+      }
+      const place = this.#append(message);
+      if (message.key !== undefined) this.#dedup.storeKey(log, message.key, place.sequence, nowMs);
+      if (producer !== undefined) this.#dedup.store(producer, sequence, place.sequence, nowMs);
+      if (run !== undefined && runLog === log) run.count++;
+      else outcomes.push(run = { kind: "appended", at, count: 1, ...place });
+      runLog = log;
+    });
+    return outcomes;
+  }
+
+  /** What is known of a message; undefined where it is new. */
+  #known(
+    message: OnceMessage,
+    log: MemoryLog,
+    producer: MemoryProducer | undefined,
+    sequence: number,
+    at: number,
+  ): OnceOutcome | undefined {
+    const byKey = message.key === undefined ? undefined : log.keys.get(message.key);
+    if (byKey !== undefined) return this.#compared(message, byKey, at, "key_conflict");
+    if (producer === undefined || sequence > producer.lastSequence) return undefined;
+    const stored = this.#dedup.storedWith(producer, sequence);
+    if (stored === undefined) return { kind: "refused", at, reason: "forgotten" };
+    return this.#compared(message, stored, at, "sequence_conflict");
+  }
+
+  #compared(
+    message: OnceMessage,
+    stored: number,
+    at: number,
+    reason: "key_conflict" | "sequence_conflict",
+  ): OnceOutcome {
+    const place = this.#places[stored - 1];
+    const first = place?.log.at(place.headId);
+    if (
+      place === undefined || first === undefined || place.log.topic !== message.topic ||
+      !(first.deleted || isSameContent(first, message))
+    ) return { kind: "refused", at, reason };
+    const { headId, sequence, id, createdAtMs, deleted } = first;
+    return { kind: "duplicate", at, headId, sequence, id, createdAtMs, deleted };
   }
 
   #replicate(batch: ReplicatedBatch): Replicated {

@@ -6,8 +6,11 @@ import type {
   FifoMessage,
   LogHead,
   LogName,
+  OnceOutcome,
+  OnceRefusal,
   PeerCursor,
   PeerSyncState,
+  ProducerPlace,
   Replicated,
   SequencePage,
   StoredMessage,
@@ -17,7 +20,7 @@ import type { ByteWriter } from "./byte_writer.ts";
 import type { FifoRow } from "./fifo_tables.ts";
 import type { ArchivedTail } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
-import { readId, writeStoredId } from "./message_id.ts";
+import { readId, writeId, writeStoredId } from "./message_id.ts";
 import { readNode, writeNode } from "./node_encoding.ts";
 import type { Page } from "./page.ts";
 import { readPeerCursor, readPeerSyncState, writePeerCursor, writePeerSyncState } from "./peer_encoding.ts";
@@ -52,7 +55,11 @@ const CODES: readonly StoreErrorCode[] = [
   "closed",
   "conflict",
   "gap",
+  "stale_epoch",
 ];
+
+const OUTCOMES: readonly OnceOutcome["kind"][] = ["appended", "duplicate", "refused"];
+const REASONS: readonly OnceRefusal["reason"][] = ["key_conflict", "sequence_conflict", "forgotten"];
 
 export function writeAnswer(to: ByteWriter, call: number, body: AnswerBody): void {
   to.beginFrame();
@@ -85,11 +92,11 @@ export const nothing: AnswerBody = () => {};
 export function readNothing(): void {}
 
 /** Appended messages of one log whose heads and sequences follow one another: the first one, and how many. */
-export interface AppendedRun extends Appended {
+export interface PlainRun extends Appended {
   count: number;
 }
 
-export function appended(runs: readonly AppendedRun[]): AnswerBody {
+export function appended(runs: readonly PlainRun[]): AnswerBody {
   return (to) => {
     to.u32(runs.length);
     for (const { headId, sequence, count } of runs) {
@@ -107,6 +114,56 @@ export function readAppended(from: ByteReader): Appended[] {
     for (let at = 0; at < count; at++) appended.push({ headId: headId + at, sequence: sequence + at });
   }
   return appended;
+}
+
+export function outcomes(outcomes: readonly OnceOutcome[]): AnswerBody {
+  return (to) => {
+    to.u32(outcomes.length);
+    for (const outcome of outcomes) {
+      to.u8(OUTCOMES.indexOf(outcome.kind));
+      to.u32(outcome.at);
+      if (outcome.kind === "refused") {
+        to.u8(REASONS.indexOf(outcome.reason));
+        continue;
+      }
+      to.f64(outcome.headId);
+      to.f64(outcome.sequence);
+      if (outcome.kind === "appended") to.u32(outcome.count);
+      else {
+        writeId(to, outcome.id);
+        to.f64(outcome.createdAtMs);
+        to.u8(outcome.deleted ? 1 : 0);
+      }
+    }
+  };
+}
+
+export function readOutcomes(from: ByteReader): OnceOutcome[] {
+  return readMany(from, () => {
+    const kind = OUTCOMES[from.u8()];
+    const at = from.u32();
+    if (kind === "refused") return { kind, at, reason: REASONS[from.u8()] ?? "forgotten" };
+    const place = { at, headId: from.f64(), sequence: from.f64() };
+    if (kind === "appended") return { kind, ...place, count: from.u32() };
+    return {
+      kind: "duplicate",
+      ...place,
+      id: readId(from),
+      createdAtMs: from.f64(),
+      deleted: from.u8() === 1,
+    };
+  });
+}
+
+export function producerPlace({ epoch, lastSequence }: ProducerPlace): AnswerBody {
+  return (to) => {
+    to.f64(epoch);
+    to.f64(lastSequence);
+  };
+}
+
+export function readProducerPlace(from: ByteReader): ProducerPlace {
+  return { epoch: from.f64(), lastSequence: from.f64() };
 }
 
 /** `erased` is asked when the answer is written: only after its commit it is known. */

@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import { SCANNED_BYTES, SCANNED_CHUNKS, SCANNED_MESSAGES } from "./limits.ts";
 import { joined } from "./joined.ts";
 import type { LogTail } from "./log_tail.ts";
+import { MessageLookup } from "./message_lookup.ts";
 import { type ChunkRow, Page, type Wanted } from "./page.ts";
 
 /** Appended chunks that share one statement: half the time of a statement per row; more rows gain nothing. */
@@ -144,13 +145,13 @@ export class ChunkTable {
 
   /** The id of the message with a sequence; undefined where there is none. */
   idAt(sequence: number): string | undefined {
-    const [row] = this.#bySequence.rows(1, sequence, sequence);
-    if (row === undefined) return undefined;
-    const [, , firstSequence, count, bytes] = row;
-    if (sequence >= firstSequence + count) return undefined;
-    this.#reader.reset(this.#contentOf(firstSequence), 0, bytes);
-    for (let at = firstSequence; at <= sequence; at++) this.#requireNext();
-    return this.#reader.id;
+    const lookup = this.lookup();
+    return lookup.find(sequence) && lookup.message.id;
+  }
+
+  /** Finds messages by their sequences, those that are written. */
+  lookup(): MessageLookup {
+    return new MessageLookup(this.#bySequence);
   }
 
   /**

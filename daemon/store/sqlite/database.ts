@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import type { ReadLimits } from "../store.ts";
 import * as answer from "./answer.ts";
 import type { ByteWriter } from "./byte_writer.ts";
@@ -8,6 +9,7 @@ import { COMMIT_BYTES, COMMIT_MESSAGES } from "./limits.ts";
 import type { LogChunk } from "./chunk.ts";
 import { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
+import { OnceAppender } from "./once_appender.ts";
 import type { PagePart, Wanted } from "./page.ts";
 import { PeerTables } from "./peer_tables.ts";
 import { mayErase, Replication } from "./replication.ts";
@@ -16,6 +18,11 @@ import { storageIncarnation } from "./storage_table.ts";
 
 type ReadAllRequest = Extract<ReadRequest, { op: "readAll" }>;
 type Outcome = answer.AnswerBody | StoreError;
+
+export interface DatabaseOptions extends ConnectionOptions {
+  /** DEFAULT_DEDUP_LIMITS where absent. */
+  readonly dedup?: DedupLimits;
+}
 
 /** All tables behind one connection: applies requests and writes their answers. Runs on the store thread. */
 export class Database {
@@ -26,6 +33,7 @@ export class Database {
   readonly #fifo: FifoTables;
   readonly #peers: PeerTables;
   readonly #replication: Replication;
+  readonly #once: OnceAppender;
   /** The numbers of logs that a page of several logs has named. */
   readonly #named = new Set<number>();
   #commits = 0;
@@ -33,7 +41,7 @@ export class Database {
 
   /** Throws StoreError. Ports that are left out are those of this machine. `newIncarnation` makes the id of a new file. */
   constructor(
-    options: ConnectionOptions,
+    options: DatabaseOptions,
     ports: Partial<ConnectionPorts> = {},
     newIncarnation: () => string = () => crypto.randomUUID(),
   ) {
@@ -44,6 +52,7 @@ export class Database {
       this.#fifo = new FifoTables(this.#connection);
       this.#peers = new PeerTables(this.#connection);
       this.#replication = new Replication(this.logs, this.#fifo);
+      this.#once = new OnceAppender(this.#connection, this.logs, options.dedup ?? DEFAULT_DEDUP_LIMITS);
     } catch (error) {
       const failure = this.#connection.readFailed(error);
       this.#connection.close();
@@ -81,6 +90,7 @@ export class Database {
       this.logs.keep();
     } catch (error) {
       this.logs.undo();
+      this.#once.undo();
       if (!(error instanceof StoreError)) throw error;
       for (const { call } of waiting.slice(0, tried)) answer.writeFailure(to, call, error);
       return tried;
@@ -140,6 +150,15 @@ export class Database {
     switch (request.op) {
       case "append":
         return answer.appended(this.#append(request.chunks));
+      case "appendOnce": {
+        const outcomes = this.#once.append(request);
+        return outcomes instanceof StoreError ? outcomes : answer.outcomes(outcomes);
+      }
+      case "openProducer": {
+        const { id, epoch, nowMs } = request;
+        const place = this.#once.openProducer(id, epoch, nowMs);
+        return place instanceof StoreError ? place : answer.producerPlace(place);
+      }
       case "deleteRange": {
         const { topic, origin, from, to } = request;
         const deletedCount = this.logs.deleteRange(this.logs.find(topic, origin), from, to);
@@ -197,8 +216,8 @@ export class Database {
     }
   }
 
-  #append(chunks: readonly LogChunk[]): answer.AppendedRun[] {
-    const runs: answer.AppendedRun[] = [];
+  #append(chunks: readonly LogChunk[]): answer.PlainRun[] {
+    const runs: answer.PlainRun[] = [];
     let last: LogTail | undefined;
     for (const chunk of chunks) {
       const first = this.logs.append(chunk.log, chunk);
@@ -268,6 +287,7 @@ function fitting(waiting: readonly WriteRequest[]): number {
 function messagesOf(request: WriteRequest): number {
   switch (request.op) {
     case "append":
+    case "appendOnce":
       return request.count;
     case "replicate":
       return request.count + request.enqueues.length;

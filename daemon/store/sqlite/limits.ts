@@ -28,6 +28,21 @@ export const SCANNED_MESSAGES = 32_768;
 /** Lists of logs that the store thread remembers for `readAll`; beyond that the oldest one must be sent again. */
 export const KNOWN_LISTS = 64;
 
+/** Producers that the store thread holds in memory; the others are read when they append. */
+export const KNOWN_PRODUCERS = 1_000;
+
+/**
+ * Keys and runs of producers that one call forgets, beside twice as many as the call before it added: so there is never
+ * a pause, and what is too much becomes less with every call.
+ */
+export const EXPIRED_ROWS = 256;
+
+/** Producers that one call forgets. */
+export const EXPIRED_PRODUCERS = 16;
+
+/** It is written this often that a producer was used, and in a sixteenth of the time that it is remembered. */
+export const PRODUCER_USE_MS = 60_000;
+
 /** A commit takes no further call beyond this many messages; one larger call is still one commit. */
 export const COMMIT_MESSAGES = 4_096;
 

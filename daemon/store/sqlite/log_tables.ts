@@ -8,6 +8,7 @@ import { ChunkTable, type Scan } from "./chunk_table.ts";
 import type { Connection } from "./connection.ts";
 import { loadLogs } from "./log_loading.ts";
 import { LogTail } from "./log_tail.ts";
+import type { MessageLookup } from "./message_lookup.ts";
 import type { Page, Wanted } from "./page.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
 
@@ -90,12 +91,27 @@ export class LogTables {
     for (const tail of this.#tails.values()) if (tail.head > 0) yield tail;
   }
 
+  /** Gives the log its row in the table if it has none. */
+  makeStored(log: LogTail): void {
+    this.#touch(log);
+    if (log.number > 0) return;
+    log.number = ++this.#lastLog;
+    this.#byNumber.set(log.number, log);
+    const { tenantId, blName, deviceId } = log.origin;
+    this.#insertLog.run(log.number, log.topic, tenantId, blName, deviceId, log.incarnation);
+  }
+
+  /** What the next message that is appended gets. */
+  get nextSequence(): number {
+    return this.#lastSequence + 1;
+  }
+
   /**
    * Appends messages; says where the first one stands, behind which the others follow. Their bytes must stay as they are
    * until the transaction has ended.
    */
   append(log: LogTail, chunk: Chunk): Appended {
-    this.#makeStored(log);
+    this.makeStored(log);
     const sequence = this.#lastSequence + 1;
     this.#lastSequence += chunk.count;
     if (!log.continuesAt(sequence)) {
@@ -117,7 +133,7 @@ export class LogTables {
 
   /** Deletes a range that may lie beyond the head, and remembers it. Says how many messages were newly marked. */
   delete(log: LogTail, from: number, to: number): number {
-    this.#makeStored(log);
+    this.makeStored(log);
     this.#putDelete.run(log.number, from, to);
     return this.erase(log, from, Math.min(to, log.head));
   }
@@ -170,6 +186,18 @@ export class LogTables {
   /** The id of the message with a sequence. */
   idAt(sequence: number): string | undefined {
     return this.#chunks.idAt(sequence);
+  }
+
+  /** Finds messages by their sequences; to be used after `flush`, and not after an erasure. */
+  lookup(): MessageLookup {
+    return this.#chunks.lookup();
+  }
+
+  /** Whether a number is that of a log, or of one with its name that was set aside. */
+  isOf(number: number, log: LogTail): boolean {
+    if (number === log.number) return true;
+    const aside = this.#archived.get(log.topic, log.origin)?.values() ?? [];
+    return [...aside].some((archived) => archived.number === number);
   }
 
   /** See Store.read. */
@@ -245,16 +273,6 @@ export class LogTables {
 
   #touch(log: LogTail): void {
     if (log.touch()) this.#touched.push(log);
-  }
-
-  /** Gives the log its row in the table if it has none. */
-  #makeStored(log: LogTail): void {
-    this.#touch(log);
-    if (log.number > 0) return;
-    log.number = ++this.#lastLog;
-    this.#byNumber.set(log.number, log);
-    const { tenantId, blName, deviceId } = log.origin;
-    this.#insertLog.run(log.number, log.topic, tenantId, blName, deviceId, log.incarnation);
   }
 
   #archivedBy({ topic, origin }: LogTail): Map<string, LogTail> {

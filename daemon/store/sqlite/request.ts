@@ -3,6 +3,7 @@ import type { FifoEntry } from "./fifo_tables.ts";
 import type { LogChunk } from "./chunk.ts";
 import type { LogFilter } from "./log_filter.ts";
 import type { StoredId } from "./message_id.ts";
+import type { OnceEntries } from "./once_appender.ts";
 import type { ReplicatedEntries } from "./replication.ts";
 
 /** A call that changes the store. `bytes` is what it adds, roughly. */
@@ -10,6 +11,8 @@ export type WriteRequest =
   & { readonly call: number; readonly bytes: number }
   & (
     | { readonly op: "append"; readonly count: number; readonly chunks: readonly LogChunk[] }
+    | ({ readonly op: "appendOnce"; readonly count: number } & OnceEntries)
+    | { readonly op: "openProducer"; readonly id: string; readonly epoch: number; readonly nowMs: number }
     | {
       readonly op: "deleteRange";
       readonly topic: string;
@@ -75,6 +78,8 @@ export type Request =
 /** A frame names its operation by the place in this list. */
 export const OPS = [
   "append",
+  "appendOnce",
+  "openProducer",
   "deleteRange",
   "replicate",
   "archive",

@@ -28,16 +28,18 @@ export class RequestReader {
     const call = from.u32();
     const bytes = frame.length;
     switch (op) {
-      case "append": {
-        const chunks: LogChunk[] = [];
-        let count = 0;
-        while (from.left > 0) {
-          const chunk = this.#chunk(from);
-          chunks.push(chunk);
-          count += chunk.count;
-        }
-        return write({ op, call, bytes, count, chunks });
+      case "append":
+        return write({ op, call, bytes, ...this.#batch(from) });
+      case "appendOnce": {
+        const createdAtMs = from.f64();
+        const [id, epoch, firstSequence] = [from.text(), from.f64(), from.f64()];
+        const producer = id === "" ? undefined : { id, epoch, firstSequence };
+        const keys = new Map<number, string>();
+        while (from.u8() === 1) keys.set(from.u32(), from.text());
+        return write({ op, call, bytes, createdAtMs, producer, keys, ...this.#batch(from) });
       }
+      case "openProducer":
+        return write({ op, call, bytes, id: from.text(), epoch: from.f64(), nowMs: from.f64() });
       case "deleteRange": {
         const { topic, origin } = readLog(from);
         return write({
@@ -97,6 +99,17 @@ export class RequestReader {
       default:
         throw new Error("Cannot read a request: its operation is unknown");
     }
+  }
+
+  #batch(from: ByteReader): { count: number; chunks: LogChunk[] } {
+    const chunks: LogChunk[] = [];
+    let count = 0;
+    while (from.left > 0) {
+      const chunk = this.#chunk(from);
+      chunks.push(chunk);
+      count += chunk.count;
+    }
+    return { count, chunks };
   }
 
   #chunk(from: ByteReader): LogChunk {

@@ -2,10 +2,12 @@ import { LogMap } from "../log_map.ts";
 import { MessageWriter, requireHeaders } from "../message_codec.ts";
 import { firstHeadOf } from "../replication.ts";
 import type {
+  AppendingProducer,
   LogName,
   NewFifoMessage,
   NewMessage,
   NodeName,
+  OnceMessage,
   PeerCursor,
   PeerSyncState,
   ReadLimits,
@@ -36,9 +38,40 @@ export class RequestWriter {
   append(call: number, batch: readonly NewMessage[]): Uint8Array {
     for (const { headers } of batch) requireHeaders(headers); // before anything is known to have been sent
     this.#begin("append", call);
-    this.#chunks.clear();
-    for (const message of batch) this.#message(message);
-    this.#chunks.end();
+    this.#batch(batch);
+    return this.#end();
+  }
+
+  /** Throws like {@link append}. */
+  appendOnce(
+    call: number,
+    batch: readonly OnceMessage[],
+    producer: AppendingProducer | undefined,
+  ): Uint8Array {
+    for (const { headers } of batch) requireHeaders(headers);
+    const to = this.#to;
+    this.#begin("appendOnce", call);
+    to.f64(batch[0]?.createdAtMs ?? 0);
+    to.text(producer?.id ?? "");
+    to.f64(producer?.epoch ?? 0);
+    to.f64(producer?.firstSequence ?? 0);
+    for (let at = 0; at < batch.length; at++) {
+      const key = batch[at]?.key;
+      if (key === undefined) continue;
+      to.u8(1);
+      to.u32(at);
+      to.text(key);
+    }
+    to.u8(0);
+    this.#batch(batch);
+    return this.#end();
+  }
+
+  openProducer(call: number, id: string, epoch: number, nowMs: number): Uint8Array {
+    this.#begin("openProducer", call);
+    this.#to.text(id);
+    this.#to.f64(epoch);
+    this.#to.f64(nowMs);
     return this.#end();
   }
 
@@ -185,6 +218,12 @@ export class RequestWriter {
   #end(): Uint8Array {
     this.#to.endFrame();
     return this.#to.written;
+  }
+
+  #batch(batch: readonly NewMessage[]): void {
+    this.#chunks.clear();
+    for (const message of batch) this.#message(message);
+    this.#chunks.end();
   }
 
   #message(message: NewMessage): void {

@@ -16,6 +16,12 @@ export const APPLICATION_ID = 0x6d627531;
  * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; the chunks behind it say which
  * log and heads they have.
  *
+ * What is remembered of keys and producers has a `number` from one count over both tables, in the order in which it was
+ * stored, and is forgotten from the lowest on: so the count of what is remembered is known without counting. Rows of
+ * producers and epochs that are gone stay until it is their turn; so no number of a producer is used twice. The last
+ * sequence of a producer is that of its last run, unless `last_sequence` is above it. A log that was set aside has its
+ * keys no more, because the log in use has another number.
+ *
  * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
  * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
  */
@@ -53,6 +59,31 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     to_head INTEGER NOT NULL,
     PRIMARY KEY (log, from_head, to_head)
   ) WITHOUT ROWID`,
+  `CREATE TABLE producers (
+    producer INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    epoch INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    used_ms INTEGER NOT NULL
+  ) STRICT`,
+  "CREATE INDEX producers_by_use ON producers (used_ms)",
+  `CREATE TABLE producer_runs (
+    number INTEGER PRIMARY KEY,
+    producer INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    first_stored INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    UNIQUE (producer, first_sequence)
+  ) STRICT`,
+  `CREATE TABLE idempotency_keys (
+    number INTEGER PRIMARY KEY,
+    log INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    stored INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    UNIQUE (log, key)
+  ) STRICT`,
   `CREATE TABLE queues (
     queue INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

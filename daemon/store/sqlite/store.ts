@@ -1,7 +1,9 @@
 import { closedError, StoreError } from "../error.ts";
 import type {
   Appended,
+  AppendingProducer,
   ArchivedLog,
+  DedupLimits,
   Deletion,
   FifoMessage,
   LogHead,
@@ -9,8 +11,11 @@ import type {
   NewFifoMessage,
   NewMessage,
   NodeName,
+  OnceMessage,
+  OnceOutcome,
   PeerCursor,
   PeerSyncState,
+  ProducerPlace,
   ReadLimits,
   Replicated,
   ReplicatedBatch,
@@ -31,6 +36,8 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Default "full". */
   readonly durability?: Durability;
+  /** DEFAULT_DEDUP_LIMITS where absent. */
+  readonly dedup?: DedupLimits;
   /** For tests of a full disk: pages of 4,096 bytes the file may have. */
   readonly maxPages?: number;
 }
@@ -58,13 +65,19 @@ export class SqliteStore implements Store {
    * Fails with "not_writable", "not_a_database", "newer_schema", "locked", "too_old_sqlite", "full" or "broken";
    * a file that is not ours is left untouched.
    */
-  static async open({ path, durability = "full", maxPages }: SqliteStoreOptions): Promise<SqliteStore> {
+  static async open(
+    { path, durability = "full", dedup, maxPages }: SqliteStoreOptions,
+  ): Promise<SqliteStore> {
     const real = realPath(path);
     if (openPaths.has(real)) throw lockedError(path);
     openPaths.add(real);
     try {
-      const limit = maxPages === undefined ? {} : { maxPages };
-      const { link, incarnation } = await StoreLink.open({ path: real, durability, ...limit });
+      const { link, incarnation } = await StoreLink.open({
+        path: real,
+        durability,
+        ...dedup !== undefined && { dedup },
+        ...maxPages !== undefined && { maxPages },
+      });
       return new SqliteStore(link, incarnation, real);
     } catch (error) {
       openPaths.delete(real);
@@ -74,6 +87,17 @@ export class SqliteStore implements Store {
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
     return this.#call((call) => this.#requests.append(call, batch), answer.readAppended);
+  }
+
+  appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]> {
+    return this.#call((call) => this.#requests.appendOnce(call, batch, producer), answer.readOutcomes);
+  }
+
+  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
+    return this.#call(
+      (call) => this.#requests.openProducer(call, id, epoch, nowMs),
+      answer.readProducerPlace,
+    );
   }
 
   read(topic: string, origin: NodeName, from: number, limits: ReadLimits): Promise<StoredMessage[]> {

@@ -2,7 +2,7 @@ import { StoreError } from "../error.ts";
 import type { AnswerReader } from "./answer.ts";
 import { readAnswer, readText } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import type { DatabaseOptions } from "./database.ts";
 import { FrameReader } from "./frame.ts";
 import { ANSWER_POLL_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
@@ -27,7 +27,7 @@ export class StoreLink {
   #lastCall = OPEN_CALL;
   #ended: StoreError | undefined;
 
-  private constructor(options: ConnectionOptions) {
+  private constructor(options: DatabaseOptions) {
     const start: ThreadStart = { requests: sharedPipeMemory(), answers: sharedPipeMemory(), options };
     this.#outbox = new Outbox(new PipeWriter(start.requests));
     this.#pipe = new PipeReader(start.answers);
@@ -42,7 +42,7 @@ export class StoreLink {
   }
 
   /** Starts the thread and settles when it has opened the database, with the incarnation of that; fails with its StoreError. */
-  static async open(options: ConnectionOptions): Promise<{ link: StoreLink; incarnation: string }> {
+  static async open(options: DatabaseOptions): Promise<{ link: StoreLink; incarnation: string }> {
     const link = new StoreLink(options);
     const opened = new Promise<string>((resolve, reject) => {
       link.#pending.set(OPEN_CALL, { answered: (body) => resolve(readText(body)), failed: reject });

@@ -1,14 +1,20 @@
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { NODE_A, testMessage } from "../contract.ts";
-import type {
-  Appended,
-  LogName,
-  NewMessage,
-  Replicated,
-  ReplicatedBatch,
-  SequenceFilter,
-  SequencePage,
+import {
+  type Appended,
+  type AppendingProducer,
+  type DedupLimits,
+  DEFAULT_DEDUP_LIMITS,
+  type LogName,
+  type NewMessage,
+  type OnceMessage,
+  type OnceOutcome,
+  type ProducerPlace,
+  type Replicated,
+  type ReplicatedBatch,
+  type SequenceFilter,
+  type SequencePage,
 } from "../store.ts";
 import {
   type AnswerReader,
@@ -16,7 +22,9 @@ import {
   readAppended,
   readDeletion,
   readNothing,
+  readOutcomes,
   readPage,
+  readProducerPlace,
   readReplicated,
   readSequencePage,
   readText,
@@ -41,9 +49,14 @@ export class TestDatabase {
   readonly #reader: RequestReader;
 
   /** `maxPages`: pages of 4,096 bytes that the file may have. */
-  constructor(path: string, ports: Partial<ConnectionPorts> = {}, maxPages = 1 << 20) {
+  constructor(
+    path: string,
+    ports: Partial<ConnectionPorts> = {},
+    maxPages = 1 << 20,
+    dedup: DedupLimits = DEFAULT_DEDUP_LIMITS,
+  ) {
     this.path = path;
-    this.#database = new Database({ path, durability: "normal", maxPages }, ports);
+    this.#database = new Database({ path, durability: "normal", maxPages, dedup }, ports);
     this.#reader = new RequestReader(this.#database.logs);
   }
 
@@ -57,6 +70,14 @@ export class TestDatabase {
 
   append(...batch: NewMessage[]): Appended[] {
     return this.#call(this.#requests.append(1, batch), readAppended);
+  }
+
+  appendOnce(batch: OnceMessage[], producer?: AppendingProducer): readonly OnceOutcome[] {
+    return this.#call(this.#requests.appendOnce(1, batch, producer), readOutcomes);
+  }
+
+  openProducer(id: string, epoch: number, nowMs: number): ProducerPlace {
+    return this.#call(this.#requests.openProducer(1, id, epoch, nowMs), readProducerPlace);
   }
 
   deleteRange(from: number, to: number) {

@@ -1,0 +1,184 @@
+import type { StatementSync } from "node:sqlite";
+import type { StoreError } from "../error.ts";
+import { type DedupLimits, MAX_PRODUCERS, type ProducerPlace, staleEpochError } from "../once.ts";
+import type { Connection } from "./connection.ts";
+import type { DedupNumbers } from "./dedup_numbers.ts";
+import { EXPIRED_PRODUCERS, KNOWN_PRODUCERS, PRODUCER_USE_MS } from "./limits.ts";
+import { prepareRows, type RowStatement } from "./row_statement.ts";
+
+/** Sequences of a producer that follow one another, as do those of the node that they are stored with. */
+interface ProducerRun {
+  /** See DedupNumbers. */
+  readonly number: number;
+  readonly firstSequence: number;
+  count: number;
+  readonly firstStored: number;
+}
+
+/** A producer in its epoch, in memory. */
+export interface Producer extends ProducerPlace {
+  /** The key of `producers`. */
+  readonly number: number;
+  lastSequence: number;
+  /** As the table has it. */
+  usedMs: number;
+  lastRun: ProducerRun | undefined;
+}
+
+/** The tables `producers` and `producer_runs`. Writes happen within a transaction of the connection. */
+export class ProducerTables {
+  readonly #numbers: DedupNumbers;
+  readonly #ageMs: number;
+  readonly #useMs: number;
+  readonly #find: RowStatement<[number: number, epoch: number, lastSequence: number, usedMs: number]>;
+  readonly #runUpTo: RowStatement<
+    [number: number, firstSequence: number, count: number, firstStored: number]
+  >;
+  readonly #counts: RowStatement<[count: number, number: number | null, ofRuns: number | null]>;
+  readonly #leastUsed: RowStatement<[number: number, id: string, usedMs: number]>;
+  readonly #put: StatementSync;
+  readonly #setUsed: StatementSync;
+  readonly #setLast: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #insertRun: StatementSync;
+  readonly #extendRun: StatementSync;
+  /** The one that was used last at the end. */
+  readonly #known = new Map<string, Producer>();
+  #loaded = false;
+  #count = 0;
+  #lastNumber = 0;
+  /** No producer was used longer ago. */
+  #leastUsedMs = -Infinity;
+
+  constructor({ db }: Connection, numbers: DedupNumbers, { ageMs }: DedupLimits) {
+    this.#numbers = numbers;
+    this.#ageMs = ageMs;
+    this.#useMs = Math.min(PRODUCER_USE_MS, ageMs / 16);
+    this.#find = prepareRows(
+      db,
+      "SELECT producer, epoch, last_sequence, used_ms FROM producers WHERE id = ?",
+    );
+    this.#runUpTo = prepareRows(
+      db,
+      `SELECT number, first_sequence, count, first_stored FROM producer_runs
+         WHERE producer = ? AND first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1`,
+    );
+    this.#counts = prepareRows(
+      db,
+      `SELECT (SELECT count(*) FROM producers), (SELECT max(producer) FROM producers),
+              (SELECT max(producer) FROM producer_runs)`,
+    );
+    this.#leastUsed = prepareRows(
+      db,
+      "SELECT producer, id, used_ms FROM producers ORDER BY used_ms, producer LIMIT ?",
+    );
+    // A new epoch replaces the one before, by the id.
+    this.#put = db.prepare("INSERT OR REPLACE INTO producers VALUES (?, ?, ?, 0, ?)");
+    this.#setUsed = db.prepare("UPDATE producers SET used_ms = ? WHERE producer = ?");
+    this.#setLast = db.prepare("UPDATE producers SET last_sequence = ? WHERE producer = ?");
+    this.#remove = db.prepare("DELETE FROM producers WHERE producer = ?");
+    this.#insertRun = db.prepare("INSERT INTO producer_runs VALUES (?, ?, ?, ?, ?, ?)");
+    this.#extendRun = db.prepare("UPDATE producer_runs SET count = ?, at_ms = ? WHERE number = ?");
+  }
+
+  /** See Store.openProducer; gives the error instead of throwing it, with nothing changed. */
+  open(id: string, epoch: number, nowMs: number): Producer | StoreError {
+    const found = this.#known.get(id) ?? this.#load(id);
+    const known = found?.epoch ?? 0;
+    if (epoch !== 0 && epoch < known) return staleEpochError(epoch, known);
+    let producer = found;
+    if (producer === undefined || epoch !== known) {
+      if (producer === undefined) this.#count++;
+      const opened = epoch === 0 ? known + 1 : epoch;
+      const number = ++this.#lastNumber;
+      producer = { number, epoch: opened, lastSequence: 0, usedMs: nowMs, lastRun: undefined };
+      this.#put.run(number, id, opened, nowMs);
+    } else if (nowMs - producer.usedMs >= this.#useMs) {
+      producer.usedMs = nowMs;
+      this.#setUsed.run(nowMs, producer.number);
+    }
+    this.#remember(id, producer);
+    return producer;
+  }
+
+  /** The node's sequence that a producer's sequence is stored with; undefined where that is not known. */
+  storedWith({ number }: Producer, sequence: number): number | undefined {
+    const [, firstSequence = 0, count = 0, firstStored = 0] = this.#runUpTo.get(number, sequence) ?? [];
+    return sequence < firstSequence + count ? firstStored + sequence - firstSequence : undefined;
+  }
+
+  /** Messages of a producer, from a sequence on, are stored, from a sequence of the node on. */
+  store(producer: Producer, firstSequence: number, count: number, firstStored: number, atMs: number): void {
+    const last = producer.lastRun;
+    producer.lastSequence = firstSequence + count - 1;
+    if (
+      last !== undefined && !this.#numbers.isForgotten(last.number) &&
+      last.firstSequence + last.count === firstSequence && last.firstStored + last.count === firstStored
+    ) {
+      last.count += count;
+      this.#extendRun.run(last.count, atMs, last.number);
+      return;
+    }
+    const number = this.#numbers.take();
+    producer.lastRun = { number, firstSequence, count, firstStored };
+    this.#insertRun.run(number, producer.number, firstSequence, count, firstStored, atMs);
+  }
+
+  /** A message of a producer with this sequence was stored by another call. */
+  pass(producer: Producer, sequence: number): void {
+    producer.lastSequence = sequence;
+    this.#setLast.run(sequence, producer.number);
+  }
+
+  /** Forgets producers that were not used for long, or are too many, as far as one call may. */
+  expire(nowMs: number): void {
+    this.#loadCounts();
+    const oldestMs = nowMs - this.#ageMs;
+    if (this.#count <= MAX_PRODUCERS && this.#leastUsedMs >= oldestMs) return;
+    for (const [number, id, usedMs] of this.#leastUsed.all(EXPIRED_PRODUCERS)) {
+      this.#leastUsedMs = usedMs;
+      if (this.#count <= MAX_PRODUCERS && usedMs >= oldestMs) return;
+      this.#remove.run(number);
+      this.#known.delete(id);
+      this.#count--;
+    }
+  }
+
+  /** After a rollback: the tables say where it stands. */
+  undo(): void {
+    this.#known.clear();
+    this.#loaded = false;
+  }
+
+  #load(id: string): Producer | undefined {
+    const row = this.#find.get(id);
+    if (row === undefined) return undefined;
+    const [number, epoch, lastSequence, usedMs] = row;
+    const run = this.#runUpTo.get(number, Number.MAX_SAFE_INTEGER);
+    if (run === undefined) return { number, epoch, lastSequence, usedMs, lastRun: undefined };
+    const [runNumber, firstSequence, count, firstStored] = run;
+    return {
+      number,
+      epoch,
+      lastSequence: Math.max(lastSequence, firstSequence + count - 1),
+      usedMs,
+      lastRun: { number: runNumber, firstSequence, count, firstStored },
+    };
+  }
+
+  #remember(id: string, producer: Producer): void {
+    this.#known.delete(id);
+    this.#known.set(id, producer);
+    if (this.#known.size <= KNOWN_PRODUCERS) return;
+    for (const [first] of this.#known) return void this.#known.delete(first);
+  }
+
+  #loadCounts(): void {
+    if (this.#loaded) return;
+    this.#loaded = true;
+    const [count, number, ofRuns] = this.#counts.get() ?? [0, 0, 0];
+    this.#count = count;
+    this.#lastNumber = Math.max(number ?? 0, ofRuns ?? 0);
+    this.#leastUsedMs = -Infinity;
+  }
+}
