@@ -10,6 +10,8 @@ import type {
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
+  OpenProducerRequest,
+  Producer,
   PublishBatchRequest,
   PublishOutcome,
   PublishRequest,
@@ -48,6 +50,12 @@ export class AuthorizedBus implements BusAccess {
     const refuse = (topic: string) =>
       this.#grants.allows("publish", topic) ? undefined : this.#denied("publish to", topic, "publish");
     return this.#bus.publishBatch({ ...request, refuse }, signal);
+  }
+
+  /** For whoever may publish to some topic. Its name is the caller's own: others may use the same one. */
+  async openProducer({ id, epoch }: OpenProducerRequest): Promise<Producer> {
+    if (!this.#grants.some("publish")) throw this.#denied("publish as", id, "publish");
+    return await this.#bus.openProducer({ id, epoch, owner: this.#caller });
   }
 
   head(topic: string, origin?: RequestNode): number | undefined {

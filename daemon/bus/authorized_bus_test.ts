@@ -43,6 +43,11 @@ const CALLS: Readonly<Record<string, readonly [(bus: AuthorizedBus) => unknown, 
     { publish: ["sensors.>"] },
     { publish: ["orders"] },
   ],
+  openProducer: [
+    (bus) => bus.openProducer({ id: "p", epoch: 0 }),
+    { publish: ["orders"] },
+    { subscribe: [">"], fifo: [">"], sync: true, admin: true },
+  ],
   head: [(bus) => bus.head("sensors.a"), { subscribe: ["sensors.*"] }, { subscribe: ["orders"] }],
   fetch: [
     (bus) => Array.fromAsync(bus.fetch({ topic: "sensors.a", fromHeadId: 1, limit: 1 })),
@@ -84,6 +89,21 @@ for (const [name, [call, enough, wrong]] of Object.entries(CALLS)) {
     }
   });
 }
+
+Deno.test("AuthorizedBus: producers of different callers never meet, nor those of nobody", async () => {
+  await using fixture = await Fixture.open();
+  const grants = new Grants({ publish: [">"] });
+  const { signal } = new AbortController();
+  const callers = ['"a"', '"b"'].map((name) => new AuthorizedBus(fixture.bus, name, grants, signal));
+  for (const bus of [...callers, fixture.bus]) {
+    const producer = await bus.openProducer({ id: "p", epoch: 0 });
+    assert.deepEqual([producer.epoch, producer.lastSequence], [1, 0]);
+    const messages = [{ topic: "orders", payload: NOTHING, headers: NOTHING }];
+    const [outcome] = await bus.publishBatch({ messages, producer, firstSequence: 1 });
+    assert.ok(outcome?.kind === "published" && !outcome.duplicate);
+  }
+  assert.equal((await callers[0]?.openProducer({ id: "p", epoch: 0 }))?.epoch, 2);
+});
 
 Deno.test("AuthorizedBus: peekFifo is refused before it tells whether the queue is empty", async () => {
   await using fixture = await Fixture.open();

@@ -1,19 +1,22 @@
-import type { Appended, NewMessage, NodeName, Store } from "../store/store.ts";
+import {
+  type AppendedRun,
+  type Duplicate,
+  type NodeName,
+  type OnceMessage,
+  type OnceOutcome,
+  type Store,
+  StoreError,
+} from "../store/store.ts";
 import type { Admission } from "./admission.ts";
-import { type BusError, toBusError } from "./error.ts";
+import { BusError, toBusError } from "./error.ts";
 import type { Log } from "./log.ts";
 import type { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
-import { checkName, checkNotReserved } from "./names.ts";
+import { checkKey, checkName, checkNotReserved } from "./names.ts";
+import { onceRefusal } from "./once_refusal.ts";
 import { pendingBytes } from "./pending_publish.ts";
-import type {
-  BatchMessage,
-  PublishBatchRequest,
-  PublishedRun,
-  PublishOutcome,
-  PublishRefusal,
-} from "./requests.ts";
-import type { Uuid, UuidGenerator } from "./uuid.ts";
+import type { BatchMessage, PublishBatchRequest, PublishedRun, PublishOutcome } from "./requests.ts";
+import { Uuid, type UuidGenerator } from "./uuid.ts";
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -31,30 +34,51 @@ export interface BatchPublisherOptions {
 }
 
 /** An accepted message of a batch. The store takes it as it is. */
-class BatchEntry implements NewMessage {
+class BatchEntry implements OnceMessage {
   readonly topic: string;
   readonly origin: NodeName;
   readonly payload: Uint8Array;
   readonly headers: Uint8Array;
   readonly createdAtMs: number;
   readonly follows: boolean;
+  readonly key: string | undefined;
   readonly #first: Uuid;
   readonly #place: number;
 
-  constructor(message: BatchMessage, origin: NodeName, createdAtMs: number, first: Uuid, place: number) {
+  /** Its id is `first` plus `place`; `follows` as in NewMessage. */
+  constructor(
+    message: BatchMessage,
+    origin: NodeName,
+    createdAtMs: number,
+    first: Uuid,
+    place: number,
+    follows: boolean,
+  ) {
     this.topic = message.topic;
     this.origin = origin;
     this.payload = message.payload;
     this.headers = message.headers;
     this.createdAtMs = createdAtMs;
-    this.follows = place > 0;
+    this.follows = follows;
+    this.key = message.key;
     this.#first = first;
     this.#place = place;
   }
 
-  get id(): string {
-    return this.#first.plus(this.#place).text;
+  get uuid(): Uuid {
+    return this.#first.plus(this.#place);
   }
+
+  get id(): string {
+    return this.uuid.text;
+  }
+}
+
+/** Accepted messages that follow one another in the batch: their sequences do, too. */
+interface Segment {
+  /** The place of the first in the batch. */
+  readonly at: number;
+  readonly entries: BatchEntry[];
 }
 
 /** Takes batches of messages to the store and back: one call, one promise and one answer per batch. */
@@ -81,75 +105,98 @@ export class BatchPublisher {
     }
   }
 
-  async #append({ messages, refuse }: PublishBatchRequest): Promise<PublishOutcome[]> {
-    const { store, node, uuids, now, flush } = this.#options;
-    const refused: PublishRefusal[] = [];
+  async #append(request: PublishBatchRequest): Promise<PublishOutcome[]> {
+    const { messages, refuse } = request;
+    const { node, uuids, now, flush } = this.#options;
+    const outcomes: PublishOutcome[] = [];
     const createdAtMs = now();
     const first = uuids.take(createdAtMs, messages.length);
-    const entries: BatchEntry[] = [];
-    /** The place in the batch of each entry; absent while none was refused. */
-    let places: number[] | undefined;
+    const segments: Segment[] = [];
+    let segment: Segment | undefined;
     const topics = new TopicCheck(this.#options.logs, node, refuse);
     for (let at = 0; at < messages.length; at++) {
       const message = messages[at];
       if (message === undefined) break;
-      const error = topics.refusal(message.topic) ?? this.#tooLarge(message);
+      const error = topics.refusal(message.topic) ?? this.#unfit(message);
       if (error === undefined) {
-        entries.push(new BatchEntry(message, node, createdAtMs, first, entries.length));
-        places?.push(at);
+        if (segment === undefined) segments.push(segment = { at, entries: [] });
+        segment.entries.push(new BatchEntry(message, node, createdAtMs, first, at, at > segment.at));
       } else {
-        places ??= entries.map((_, place) => place);
-        refused.push({ kind: "refused", at, count: 1, error });
+        segment = undefined;
+        outcomes.push({ kind: "refused", at, count: 1, error });
       }
     }
-    if (entries.length === 0) return refused;
+    if (segments.length === 0) return outcomes;
     flush(); // calls reach the store in the order in which they were made
-    let outcomes: PublishOutcome[];
+    const stored = await Promise.all(segments.map((segment) => this.#store(segment, request)));
+    if (outcomes.length === 0 && stored.length === 1) return stored[0] ?? [];
+    return [...outcomes, ...stored.flat()].sort((a, b) => a.at - b.at);
+  }
+
+  async #store(
+    segment: Segment,
+    { producer, firstSequence = 0 }: PublishBatchRequest,
+  ): Promise<PublishOutcome[]> {
+    const { at, entries } = segment;
     try {
-      outcomes = this.#committed(entries, await store.append(entries), first, places);
+      const as = producer && { id: producer.id, epoch: producer.epoch, firstSequence: firstSequence + at };
+      return this.#committed(segment, await this.#options.store.appendOnce(entries, as), firstSequence);
     } catch (error) {
-      outcomes = refusals(entries.length, places, toBusError("publish", error));
+      const reason = toBusError("publish", error);
+      if (error instanceof StoreError && error.code === "stale_epoch") throw reason;
+      return [{ kind: "refused", at, count: entries.length, error: reason }];
     }
-    return refused.length === 0 ? outcomes : [...outcomes, ...refused].sort((a, b) => a.at - b.at);
   }
 
   /** Heads first, then subscribers: whoever hears of a message finds it. */
   #committed(
-    entries: readonly BatchEntry[],
-    appended: readonly Appended[],
-    first: Uuid,
-    places: readonly number[] | undefined,
-  ): PublishedRun[] {
-    const { logs, node } = this.#options;
-    const runs: PublishedRun[] = [];
+    { at: start, entries }: Segment,
+    outcomes: readonly OnceOutcome[],
+    firstSequence: number,
+  ): PublishOutcome[] {
+    const answers = new Answers();
     const touched = new Set<Log>();
-    let log: Log | undefined;
-    let run: Writable<PublishedRun> | undefined;
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i];
-      const place = appended[i];
-      if (entry === undefined || place === undefined) break;
-      const at = places === undefined ? i : places[i] ?? i;
-      const { topic, createdAtMs } = entry;
-      if (log === undefined || log.topic !== topic) {
-        log = logs.getOrAdd(topic, node);
-        touched.add(log);
-        run = undefined;
+    for (const outcome of outcomes) {
+      const entry = entries[outcome.at];
+      if (entry === undefined) break;
+      const at = start + outcome.at;
+      switch (outcome.kind) {
+        case "appended":
+          touched.add(this.#commit(entries, outcome));
+          answers.appended(at, outcome, entry);
+          break;
+        case "duplicate":
+          answers.duplicate(at, outcome, entry.topic);
+          break;
+        case "refused":
+          answers.refused(at, onceRefusal(outcome.reason, entry, firstSequence + at));
       }
-      const { headId, sequence } = place;
-      if (log.live) {
-        const { payload, headers } = entry;
-        log.commit(new Message(topic, node, headId, sequence, entry, createdAtMs, payload, headers, false));
-      } else log.advance(headId, sequence);
-      if (run !== undefined && run.at + run.count === at && run.headId + run.count === headId) run.count++;
-      else runs.push(run = { kind: "published", at, count: 1, headId, uuid: first.plus(i), createdAtMs });
     }
     for (const log of touched) log.wake();
-    return runs;
+    return answers.list;
   }
 
-  #tooLarge({ payload, headers }: BatchMessage): BusError | undefined {
+  #commit(entries: readonly BatchEntry[], { at, count, headId, sequence }: AppendedRun): Log {
+    const { logs, node } = this.#options;
+    const log = logs.getOrAdd(entries[at]?.topic ?? "", node);
+    if (!log.live) {
+      log.advance(headId + count - 1, sequence + count - 1);
+      return log;
+    }
+    for (let i = 0; i < count; i++) {
+      const entry = entries[at + i];
+      if (entry === undefined) break;
+      const { topic, createdAtMs, payload, headers } = entry;
+      log.commit(
+        new Message(topic, node, headId + i, sequence + i, entry, createdAtMs, payload, headers, false),
+      );
+    }
+    return log;
+  }
+
+  #unfit({ payload, headers, key }: BatchMessage): BusError | undefined {
     try {
+      if (key !== undefined) checkKey(key);
       this.#options.admission.checkMessageSize("publish", payload, headers);
       return undefined;
     } catch (error) {
@@ -158,10 +205,39 @@ export class BatchPublisher {
   }
 }
 
-/** One error for `count` accepted messages of a batch, which stand at `places`, or one behind the other from its start. */
-function refusals(count: number, places: readonly number[] | undefined, error: BusError): PublishRefusal[] {
-  if (places === undefined) return [{ kind: "refused", at: 0, count, error }];
-  return places.map((at) => ({ kind: "refused", at, count: 1, error }));
+/** Gathers what became of messages; those that follow one another, with ids that do, become runs. */
+class Answers {
+  readonly list: PublishOutcome[] = [];
+  #run: Writable<PublishedRun> | undefined;
+  #topic = "";
+
+  appended(at: number, { count, headId }: AppendedRun, { uuid, createdAtMs }: BatchEntry): void {
+    this.#run = { kind: "published", at, count, headId, uuid, createdAtMs, duplicate: false, deleted: false };
+    this.list.push(this.#run);
+  }
+
+  duplicate(at: number, { headId, id, createdAtMs, deleted }: Duplicate, topic: string): void {
+    const run = this.#run;
+    if (
+      run?.duplicate === true && this.#topic === topic && run.headId + run.count === headId &&
+      run.createdAtMs === createdAtMs && run.deleted === deleted && run.uuid.plus(run.count).text === id
+    ) {
+      run.count++;
+      return;
+    }
+    const uuid = Uuid.parse(id);
+    if (uuid === undefined) {
+      return this.refused(at, new BusError("internal", `Cannot publish: ${id} is stored, which is no UUID`));
+    }
+    this.#topic = topic;
+    this.#run = { kind: "published", at, count: 1, headId, uuid, createdAtMs, duplicate: true, deleted };
+    this.list.push(this.#run);
+  }
+
+  refused(at: number, error: BusError): void {
+    this.#run = undefined;
+    this.list.push({ kind: "refused", at, count: 1, error });
+  }
 }
 
 /** Whether the messages of a batch may be published, asked anew when the topic changes. */

@@ -15,11 +15,25 @@ import { encodeDeleteMarker } from "./delete_marker.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
 import { FifoQueues } from "./fifo_queues.ts";
-import { type BusLimits, DEFAULT_BUS_LIMITS, DEFAULT_FETCH_LIMIT, MAX_FETCH_LIMIT } from "./limits.ts";
+import {
+  type BusLimits,
+  DEFAULT_BUS_LIMITS,
+  DEFAULT_FETCH_LIMIT,
+  MAX_EPOCH,
+  MAX_FETCH_LIMIT,
+} from "./limits.ts";
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
-import { checkName, checkNode, checkNotReserved, DELETE_TOPIC, formatNode, resolveNode } from "./names.ts";
+import {
+  checkKey,
+  checkName,
+  checkNode,
+  checkNotReserved,
+  DELETE_TOPIC,
+  formatNode,
+  resolveNode,
+} from "./names.ts";
 import { Publisher } from "./publisher.ts";
 import { Replicator } from "./replicator.ts";
 import type {
@@ -27,6 +41,8 @@ import type {
   DeleteRangeRequest,
   EnqueueFifoRequest,
   FetchRequest,
+  OpenProducerRequest,
+  Producer,
   PublishBatchRequest,
   PublishOutcome,
   PublishRequest,
@@ -126,24 +142,50 @@ export class Bus {
   }
 
   /**
-   * Appends a message to a log of the local node. Settles when it is durable; then subscribers have been woken.
+   * Appends a message to a log of the local node. Settles when it is durable; then subscribers have been woken. Where a
+   * message was stored with the same topic and key before, it settles with that one, possibly deleted since.
    *
-   * Fails with invalid_argument, permission_denied (another node's log, a reserved topic), or resource_exhausted
-   * (too large, too much waiting for the disk, disk full).
+   * Fails with invalid_argument, permission_denied (another node's log, a reserved topic), resource_exhausted (too large,
+   * too much waiting for the disk, disk full), or failed_precondition (another message has this key).
    */
   publish(request: PublishRequest): Promise<Message> {
-    const { topic, payload, headers } = request;
+    const { topic, payload, headers, key } = request;
     try {
       this.#admission.checkOpen("publish");
       // A topic that has messages was checked when it got its first one.
       if (!((this.#logs.get(topic, this.node)?.head ?? 0) > 0)) checkName(topic, "topic");
       this.#checkWritable("publish to", topic, request.origin);
+      if (key !== undefined) checkKey(key);
       this.#admission.checkSize("publish", payload, headers);
     } catch (error) {
       return Promise.reject(error);
     }
     const now = this.#now();
-    return this.#publisher.publish(topic, this.node, this.#uuids.next(now), now, payload, headers);
+    return this.#publisher.publish(topic, this.node, this.#uuids.next(now), now, payload, headers, key);
+  }
+
+  /**
+   * Begins to publish as a producer, whose messages are stored once each, and settles when its epoch is durable. Epoch 0
+   * takes over with the next one, so does one above the known one, and the known one goes on.
+   *
+   * Fails with invalid_argument, and with failed_precondition for an epoch below the known one.
+   */
+  async openProducer({ id, epoch, owner }: OpenProducerRequest): Promise<Producer> {
+    checkName(id, "producer.id");
+    if (epoch > MAX_EPOCH) {
+      throw new BusError(
+        "invalid_argument",
+        `Cannot use producer.epoch: ${epoch} is more than ${MAX_EPOCH}; count from 1 on`,
+        { field: "producer.epoch" },
+      );
+    }
+    // No name has a NUL in it: so the names of one owner are those of nobody else.
+    const known = owner === undefined ? id : `${owner}\0${id}`;
+    const place = await this.#stored(
+      "publish",
+      () => this.#store.openProducer(known, epoch, this.#now()),
+    );
+    return { id: known, ...place };
   }
 
   /**
@@ -151,8 +193,12 @@ export class Bus {
    * refused, as {@link publish} would, stops none of the others. Where too much waits for the disk, it waits in turn
    * with other batches until there is room.
    *
+   * A message with a key, or with a sequence of a producer, that was stored before is answered with that one; it is
+   * refused with failed_precondition where that one differs, or the sequence is too old to know, see `Store.appendOnce`.
+   *
    * The outcomes are in the order of the messages, and each message belongs to one. Rejects, with nothing stored, with
-   * "unavailable" when the bus closes and with the signal's reason when that aborts before there was room.
+   * "unavailable" when the bus closes, with the signal's reason when that aborts before there was room, and with
+   * failed_precondition when the producer was taken over by a higher epoch.
    */
   publishBatch(request: PublishBatchRequest, signal?: AbortSignal): Promise<readonly PublishOutcome[]> {
     return this.#batches.publish(request, signal);

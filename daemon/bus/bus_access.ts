@@ -6,6 +6,7 @@ export interface BusAccess extends
     Bus,
     | "publish"
     | "publishBatch"
+    | "openProducer"
     | "head"
     | "heads"
     | "fetch"

@@ -40,6 +40,11 @@ export class Grants {
     return this.#patterns[kind].some((pattern) => pattern.matches(name));
   }
 
+  /** Whether there is a pattern of this kind. */
+  some(kind: PatternGrant): boolean {
+    return this.#patterns[kind].length > 0;
+  }
+
   /** Whether the topic may be read, in any way. */
   mayRead(topic: string): boolean {
     return this.sync || this.allows("subscribe", topic);

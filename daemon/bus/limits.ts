@@ -45,6 +45,12 @@ export const MESSAGE_OVERHEAD_BYTES = 256;
 export const NAME_BYTES = 1_024;
 
 /**
+ * The epoch of a producer. A higher one is rejected with invalid_argument: so many can still follow it that every number
+ * stays a safe integer.
+ */
+export const MAX_EPOCH: number = 2 ** 52;
+
+/**
  * What forwarding adds to the headers of a queue message at most: the names of queue, topic and source, whose headers
  * may be as long as any.
  */

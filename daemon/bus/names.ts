@@ -33,6 +33,16 @@ export function checkName(value: string, field: string): void {
   }
 }
 
+/** Throws invalid_argument unless the idempotency key is 1 to 256 characters of printable ASCII. */
+export function checkKey(key: string): void {
+  if (/^[\x20-\x7e]{1,256}$/.test(key)) return;
+  throw invalidName(
+    "idempotency_key",
+    key === "" ? "it is empty" : "it is longer than 256 bytes, or not printable ASCII",
+    "give it 1 to 256 characters of printable ASCII",
+  );
+}
+
 /** Throws permission_denied for a topic that the bus writes itself; `action` is what was wanted. */
 export function checkNotReserved(action: string, topic: string): void {
   if (!topic.startsWith(RESERVED_TOPIC_PREFIX)) return;

@@ -1,15 +1,17 @@
-import type { NewMessage, NodeName } from "../store/store.ts";
+import type { NodeName, OnceMessage } from "../store/store.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "./limits.ts";
 import type { Message } from "./message.ts";
 
 /** An accepted message that is not durable yet, and who waits for it. The store takes it as it is. */
-export class PendingPublish implements NewMessage {
+export class PendingPublish implements OnceMessage {
   readonly topic: string;
   readonly origin: NodeName;
   readonly id: string;
   readonly createdAtMs: number;
   readonly payload: Uint8Array;
   readonly headers: Uint8Array;
+  /** See BatchMessage. */
+  readonly key: string | undefined;
   readonly resolve: (message: Message) => void;
   readonly reject: (error: unknown) => void;
 
@@ -20,6 +22,7 @@ export class PendingPublish implements NewMessage {
     createdAtMs: number,
     payload: Uint8Array,
     headers: Uint8Array,
+    key: string | undefined,
     resolve: (message: Message) => void,
     reject: (error: unknown) => void,
   ) {
@@ -29,6 +32,7 @@ export class PendingPublish implements NewMessage {
     this.createdAtMs = createdAtMs;
     this.payload = payload;
     this.headers = headers;
+    this.key = key;
     this.resolve = resolve;
     this.reject = reject;
   }

@@ -1,10 +1,16 @@
-import type { Appended, NodeName, Store } from "../store/store.ts";
+import type { Appended, Duplicate, NodeName, OnceRefusal, Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { Log } from "./log.ts";
 import type { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
+import { onceRefusal } from "./once_refusal.ts";
 import { pendingBytes, PendingPublish } from "./pending_publish.ts";
+
+/** What the store says of a message: where it was appended, or why it was not. */
+type Answer = (Appended & { readonly kind?: never }) | Duplicate | OnceRefusal;
+
+const NO_BYTES = new Uint8Array();
 
 /** Takes accepted messages to the store and back: what one turn of the event loop publishes is one append. */
 export class Publisher {
@@ -19,7 +25,10 @@ export class Publisher {
     this.#admission = admission;
   }
 
-  /** Settles when the message is durable and subscribers have been woken. */
+  /**
+   * Settles when the message is durable and subscribers have been woken; with the message that was stored with the key
+   * before, where there is one.
+   */
   publish(
     topic: string,
     origin: NodeName,
@@ -27,12 +36,13 @@ export class Publisher {
     createdAtMs: number,
     payload: Uint8Array,
     headers: Uint8Array,
+    key?: string,
   ): Promise<Message> {
     this.#admission.enter(pendingBytes(payload, headers));
     return new Promise((resolve, reject) => {
       if (this.#batch.length === 0) queueMicrotask(() => this.flush());
       this.#batch.push(
-        new PendingPublish(topic, origin, id, createdAtMs, payload, headers, resolve, reject),
+        new PendingPublish(topic, origin, id, createdAtMs, payload, headers, key, resolve, reject),
       );
     });
   }
@@ -42,27 +52,49 @@ export class Publisher {
     const batch = this.#batch;
     if (batch.length === 0) return;
     this.#batch = [];
-    this.#store.append(batch).then(
-      (appended) => this.#committed(batch, appended),
+    this.#append(batch).then(
+      (answers) => this.#committed(batch, answers),
       (error: unknown) => this.#failed(batch, error),
     );
   }
 
+  async #append(batch: readonly PendingPublish[]): Promise<readonly Answer[]> {
+    if (batch.every(({ key }) => key === undefined)) return await this.#store.append(batch);
+    const answers: Answer[] = [];
+    for (const outcome of await this.#store.appendOnce(batch)) {
+      if (outcome.kind !== "appended") {
+        answers.push(outcome);
+        continue;
+      }
+      const { headId, sequence, count } = outcome;
+      for (let at = 0; at < count; at++) answers.push({ headId: headId + at, sequence: sequence + at });
+    }
+    return answers;
+  }
+
   /** Heads first, then subscribers, then publishers: whoever hears of a message finds it. */
-  #committed(batch: readonly PendingPublish[], appended: readonly Appended[]): void {
-    const messages: Message[] = [];
+  #committed(batch: readonly PendingPublish[], answers: readonly Answer[]): void {
+    const messages: (Message | BusError)[] = [];
     const touched = new Set<Log>();
     let log: Log | undefined;
     for (let i = 0; i < batch.length; i++) {
       const pending = batch[i];
-      const place = appended[i];
-      if (pending === undefined || place === undefined) break;
+      const answer = answers[i];
+      if (pending === undefined || answer === undefined) break;
+      if (answer.kind !== undefined) {
+        messages.push(
+          answer.kind === "duplicate"
+            ? storedBefore(pending, answer)
+            : onceRefusal(answer.reason, pending, 0),
+        );
+        continue;
+      }
       const { topic, origin, id, createdAtMs, payload, headers } = pending;
       if (log === undefined || log.topic !== topic) { // the origin is this node for all of them
         log = this.#logs.getOrAdd(topic, origin);
         touched.add(log);
       }
-      const { headId, sequence } = place;
+      const { headId, sequence } = answer;
       const message = new Message(topic, origin, headId, sequence, id, createdAtMs, payload, headers, false);
       log.commit(message);
       messages.push(message);
@@ -70,7 +102,8 @@ export class Publisher {
     for (const log of touched) log.wake();
     this.#settle(batch, (pending, at) => {
       const message = messages[at];
-      if (message !== undefined) pending.resolve(message);
+      if (message instanceof BusError) pending.reject(message);
+      else if (message !== undefined) pending.resolve(message);
       else pending.reject(new BusError("internal", "Cannot publish: the store lost the message"));
     });
   }
@@ -85,4 +118,21 @@ export class Publisher {
       this.#admission.exit(pendingBytes(pending.payload, pending.headers));
     });
   }
+}
+
+/** The message that was stored first. Payload and headers are the same unless it was deleted. */
+function storedBefore({ topic, origin, payload, headers }: PendingPublish, first: Duplicate): Message {
+  const { headId, sequence, id, createdAtMs, deleted } = first;
+  const content = deleted ? { payload: NO_BYTES, headers: NO_BYTES } : { payload, headers };
+  return new Message(
+    topic,
+    origin,
+    headId,
+    sequence,
+    id,
+    createdAtMs,
+    content.payload,
+    content.headers,
+    deleted,
+  );
 }

@@ -13,6 +13,8 @@ export interface PublishRequest {
   readonly payload: Uint8Array;
   /** Encoded as in `headers.ts`; belongs to the bus from here on. */
   readonly headers: Uint8Array;
+  /** See {@link BatchMessage}. */
+  readonly key?: string;
 }
 
 /** A message of a batch; its bytes belong to the bus from here on. */
@@ -21,8 +23,27 @@ export interface BatchMessage {
   readonly payload: Uint8Array;
   /** Encoded as in `headers.ts`. */
   readonly headers: Uint8Array;
-  /** A message with the same key and topic is stored once; none where absent. */
+  /** A message with the same key and topic is stored once: 1 to 256 characters of printable ASCII; none where absent. */
   readonly key?: string;
+}
+
+/** See `Bus.openProducer`. */
+export interface OpenProducerRequest {
+  /** Any name that nobody else uses, as topics may have. */
+  readonly id: string;
+  /** From 1 on; 0 asks for a new one. */
+  readonly epoch: number;
+  /** Names of different owners never meet. None where absent. */
+  readonly owner?: string;
+}
+
+/** Who publishes batches that are stored once. Made by `Bus.openProducer`. */
+export interface Producer {
+  /** Its name and owner, as the store knows them. */
+  readonly id: string;
+  readonly epoch: number;
+  /** The last sequence that it had stored in this epoch when it was opened; 0 where there was none. */
+  readonly lastSequence: number;
 }
 
 /** See `Bus.publishBatch`. */
@@ -30,6 +51,10 @@ export interface PublishBatchRequest {
   readonly messages: readonly BatchMessage[];
   /** Says why nothing may be published to a topic; undefined where it may. Asked once per run of one topic. */
   readonly refuse?: (topic: string) => BusError | undefined;
+  /** Whose messages they are; nobody's where absent: then only those with a key are known again. */
+  readonly producer?: Producer | undefined;
+  /** The producer's sequence of the first message, from 1 on; each one behind it has the next. */
+  readonly firstSequence?: number;
 }
 
 /** Messages of a batch that follow one another in it and in one log, with ids that follow one another. */
@@ -43,6 +68,10 @@ export interface PublishedRun {
   /** The id of the first; each one behind it has the number before it plus one. */
   readonly uuid: Uuid;
   readonly createdAtMs: number;
+  /** They had been stored before; all that is said is what was said then. */
+  readonly duplicate: boolean;
+  /** They were deleted since. */
+  readonly deleted: boolean;
 }
 
 /** Messages of a batch that follow one another in it and were not stored. */

@@ -1,5 +1,7 @@
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+const CANONICAL = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** The last 12 digits of a UUID as a number: what counts on. */
 const LOW_END = 2 ** 48;
 
@@ -17,6 +19,12 @@ export class Uuid {
   constructor(start: string, low: number) {
     this.#start = start;
     this.#low = low;
+  }
+
+  /** Reads a canonical text; undefined for any other. */
+  static parse(text: string): Uuid | undefined {
+    if (!CANONICAL.test(text)) return undefined;
+    return new Uuid(text.slice(0, 24), parseInt(text.slice(24), 16));
   }
 
   /** The canonical text: lower case, with dashes. */

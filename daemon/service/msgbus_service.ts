@@ -79,7 +79,7 @@ export function serveMsgbus(
   method("publish", {
     kind: "unary",
     handle: (request, call) =>
-      accessOf(call).publish(readPublishRequest(request, payloads)).then(
+      accessOf(call).publish({ ...readPublishRequest(request, payloads), ...idempotencyKeyOf(call) }).then(
         (message) => envelopes.encode(message),
         (error) => {
           throw statusOfBusError(error);
@@ -311,6 +311,18 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
       cause: error,
     });
   }
+}
+
+/** The key that a call of Publish says for its message. Throws StatusError INVALID_ARGUMENT where there are several. */
+function idempotencyKeyOf({ metadata }: ServerCall): { readonly key?: string } {
+  const [key, ...more] = metadata.getAll("idempotency-key");
+  if (more.length > 0) {
+    throw new StatusError(
+      Status.INVALID_ARGUMENT,
+      "Cannot publish: there is more than one idempotency-key; give one",
+    );
+  }
+  return typeof key === "string" ? { key } : {};
 }
 
 /** Sends a page whole, at once: whoever reads the next one waits first. */

@@ -8,7 +8,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Channel, GrpcServer, listenMemory, Status, StatusError } from "@msgbus/grpc";
+import { Channel, GrpcServer, listenMemory, Metadata, Status, StatusError } from "@msgbus/grpc";
 import {
   type DeleteRangeRequestSchema,
   FetchRequestSchema,
@@ -65,11 +65,14 @@ class Fixture implements AsyncDisposable {
   async call<M extends UnaryMethod>(
     name: M,
     request: MessageInitShape<typeof MsgbusService.method[M]["input"]>,
+    metadata = new Metadata(),
   ): Promise<MessageShape<typeof MsgbusService.method[M]["output"]>> {
     const { input, output } = MsgbusService.method[name];
     // The compiler does not follow the pair of schemas through the index.
     const message = create(input as DescMessage, request as MessageInitShape<DescMessage>);
-    const bytes = await this.channel.unary(pathOf(name), toBinary(input as DescMessage, message));
+    const bytes = await this.channel.unary(pathOf(name), toBinary(input as DescMessage, message), {
+      metadata,
+    });
     return fromBinary(output as DescMessage, bytes) as MessageShape<typeof MsgbusService.method[M]["output"]>;
   }
 
@@ -549,4 +552,60 @@ Deno.test("every method answers bytes that are no request with INVALID_ARGUMENT"
       : fixture.channel.unary(pathOf(name), cut);
     assert.equal((await status(call)).code, Status.INVALID_ARGUMENT, name);
   }
+});
+
+Deno.test("Publish with an idempotency-key stores once and answers with the first envelope, deleted or not", async () => {
+  await using fixture = await Fixture.open();
+  const publish = async (key: string, payload: string, headers: Record<string, string> = {}) => {
+    const request = { topic: "t", payload: text(payload), headers };
+    const { message } = await fixture.call("publish", request, new Metadata({ "idempotency-key": key }));
+    return message ?? assert.fail("the message is missing");
+  };
+  const first = await publish("k", "1", { a: "b", c: "d" });
+  assert.deepEqual(await publish("k", "1", { c: "d", a: "b" }), first);
+  const [one, two, three] = await Promise.all([publish("l", "2"), publish("l", "2"), publish("m", "2")]);
+  assert.deepEqual(one, two);
+  assert.deepEqual([first.headId, one.headId, three.headId], [1n, 2n, 3n]);
+  assert.equal((await fixture.publish("t", "plain"))[0]?.headId, 4n);
+  assert.deepEqual(await publish("k", "1", { a: "b", c: "d" }), first, "later ones make no difference");
+  await fixture.call("deleteRange", { topic: "t", fromHeadId: 1n, toHeadId: 1n });
+  const deleted = await publish("k", "whatever");
+  assert.deepEqual([deleted.deleted, deleted.id, deleted.headId, string(deleted.payload)], [
+    true,
+    first.id,
+    1n,
+    "",
+  ]);
+  assert.deepEqual(await fixture.fetch({ topic: "t", limit: 1 }), [deleted]);
+});
+
+Deno.test("Publish refuses an idempotency-key of another message, and stores all others of that moment", async () => {
+  await using fixture = await Fixture.open();
+  const publish = (key: string, payload: string) =>
+    fixture.call("publish", { topic: "t", payload: text(payload) }, new Metadata({ "idempotency-key": key }));
+  await publish("k", "1");
+  const [refused, stored] = await Promise.all([status(publish("k", "other")), publish("l", "2")]);
+  assert.equal(refused.code, Status.FAILED_PRECONDITION);
+  assert.match(refused.message, /idempotency key "k"/);
+  assert.equal(stored.message?.headId, 2n);
+  assert.equal(fixture.bus.head("t"), 2);
+});
+
+Deno.test("Publish refuses an idempotency-key that is empty, too long, or said twice", async () => {
+  await using fixture = await Fixture.open();
+  const twice = new Metadata({ "idempotency-key": "a" });
+  twice.append("idempotency-key", "b");
+  const bad = [
+    new Metadata({ "idempotency-key": "" }),
+    new Metadata({ "idempotency-key": "x".repeat(257) }),
+    twice,
+  ];
+  for (const metadata of bad) {
+    const { code, message } = await status(fixture.call("publish", { topic: "t" }, metadata));
+    assert.equal(code, Status.INVALID_ARGUMENT);
+    assert.match(message, /idempotency.key/);
+  }
+  assert.equal(fixture.bus.head("t"), undefined);
+  await fixture.call("publish", { topic: "t" }, new Metadata({ "idempotency-key": "x".repeat(256) }));
+  assert.equal(fixture.bus.head("t"), 1);
 });

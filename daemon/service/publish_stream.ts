@@ -3,7 +3,7 @@ import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
 import { PublishStreamResponseSchema } from "@msgbus/proto/stream";
 import type { BusAccess } from "../bus/bus_access.ts";
 import { pendingBytes } from "../bus/pending_publish.ts";
-import type { PublishOutcome } from "../bus/requests.ts";
+import type { Producer, PublishOutcome } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
 import { MAX_STREAM_PENDING_BYTES } from "./limits.ts";
 import { type PublishStreamRequest, PublishStreamRequestReader } from "./publish_stream_request.ts";
@@ -27,8 +27,11 @@ export class PublishStream {
   readonly #pending: PendingBatch[] = [];
   #pendingBytes = 0;
   #begun = false;
+  #producer: Producer | undefined;
   #nextSequence = 1;
   #failed: { readonly error: unknown } | undefined;
+  /** Stops taking requests. */
+  #end = () => {};
   #settled: (() => void) | undefined;
 
   constructor(node: NodeName, bus: BusAccess, call: StreamingServerCall) {
@@ -43,10 +46,9 @@ export class PublishStream {
    */
   async run(requests: AsyncIterable<Uint8Array>, ending: AbortSignal): Promise<void> {
     const iterator = requests[Symbol.asyncIterator]();
-    let end = () => {};
-    const ended = new Promise<undefined>((resolve) => end = () => resolve(undefined));
-    ending.addEventListener("abort", end, { once: true });
-    if (ending.aborted) end();
+    const ended = new Promise<undefined>((resolve) => this.#end = () => resolve(undefined));
+    ending.addEventListener("abort", this.#end, { once: true });
+    if (ending.aborted) this.#end();
     try {
       for (;;) {
         const request = await Promise.race([iterator.next(), ended]);
@@ -59,14 +61,14 @@ export class PublishStream {
       // Of an ending call everything that was taken is acknowledged, and who ends it says why.
       if (!ending.aborted) this.#failed ??= { error };
     } finally {
-      ending.removeEventListener("abort", end);
+      ending.removeEventListener("abort", this.#end);
     }
     while (this.#pending.length > 0) await this.#nextSettled();
     if (this.#failed !== undefined) throw this.#failed.error;
   }
 
   async #take(request: PublishStreamRequest, ending: AbortSignal): Promise<void> {
-    this.#begin(request);
+    await this.#begin(request);
     const { messages } = request;
     const firstSequence = request.firstSequence === 0 ? this.#nextSequence : request.firstSequence;
     if (firstSequence < this.#nextSequence) {
@@ -77,7 +79,13 @@ export class PublishStream {
         }; sequences must grow`,
       );
     }
-    this.#nextSequence = firstSequence + messages.length;
+    if (firstSequence > Number.MAX_SAFE_INTEGER - messages.length) {
+      throw new StatusError(
+        Status.INVALID_ARGUMENT,
+        `Cannot publish: first_sequence ${firstSequence} is too high; sequences end before 2^53 - 1`,
+      );
+    }
+    this.#nextSequence = firstSequence + messages.length; // also of none: they may come with the next request
     if (messages.length === 0) return;
     let bytes = 0;
     for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
@@ -88,11 +96,13 @@ export class PublishStream {
     const batch: PendingBatch = { firstSequence, count: messages.length, outcomes: undefined };
     this.#pending.push(batch);
     this.#pendingBytes += bytes;
-    this.#bus.publishBatch({ messages }, ending).then(
+    const producer = this.#producer;
+    this.#bus.publishBatch({ messages, producer, firstSequence }, ending).then(
       (outcomes) => batch.outcomes = outcomes,
       (error: unknown) => {
         this.#failed ??= { error };
         batch.outcomes = [];
+        this.#end();
       },
     ).finally(() => {
       this.#pendingBytes -= bytes;
@@ -100,7 +110,7 @@ export class PublishStream {
     });
   }
 
-  #begin({ producer }: PublishStreamRequest): void {
+  async #begin({ producer }: PublishStreamRequest): Promise<void> {
     if (this.#begun) {
       if (producer === undefined) return;
       throw new StatusError(
@@ -109,7 +119,9 @@ export class PublishStream {
       );
     }
     this.#begun = true;
-    const welcome = { node: this.#node };
+    if (producer !== undefined) this.#producer = await this.#bus.openProducer(producer);
+    const { epoch, lastSequence } = this.#producer ?? { epoch: 0, lastSequence: 0 };
+    const welcome = { node: this.#node, epoch: BigInt(epoch), lastSequence: BigInt(lastSequence) };
     this.#call.send(
       toBinary(PublishStreamResponseSchema, create(PublishStreamResponseSchema, { welcome })),
     );

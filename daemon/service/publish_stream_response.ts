@@ -29,7 +29,7 @@ export function encodeOutcomes(batches: readonly SettledBatch[]): Uint8Array {
           }),
         );
       } else {
-        const { count, headId, uuid, createdAtMs } = outcome;
+        const { count, headId, uuid, createdAtMs, duplicate, deleted } = outcome;
         response.published.push(
           create(PublishedRunSchema, {
             firstSequence: sequence,
@@ -37,6 +37,8 @@ export function encodeOutcomes(batches: readonly SettledBatch[]): Uint8Array {
             firstHeadId: BigInt(headId),
             firstUuid: uuidBytes(uuid.text),
             createdAtMs: BigInt(createdAtMs),
+            duplicate,
+            deleted,
           }),
         );
       }

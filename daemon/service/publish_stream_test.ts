@@ -1,7 +1,15 @@
 /** PublishStream through the wire: a channel in memory, the service, the bus, a store in memory. */
 import assert from "node:assert/strict";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Channel, GrpcServer, listenMemory, type ResponseStream, Status, StatusError } from "@msgbus/grpc";
+import {
+  Channel,
+  GrpcServer,
+  listenMemory,
+  type ResponseStream,
+  Status,
+  StatusError,
+  statusName,
+} from "@msgbus/grpc";
 import {
   PublishStreamRequestSchema,
   type PublishStreamResponse,
@@ -10,7 +18,7 @@ import {
 import { Bus } from "../bus/bus.ts";
 import type { BusLimits } from "../bus/limits.ts";
 import { MemoryStore } from "../store/memory/store.ts";
-import { type Appended, type NewMessage, StoreError } from "../store/store.ts";
+import { type AppendingProducer, type OnceMessage, type OnceOutcome, StoreError } from "../store/store.ts";
 import { registerStreams } from "./stream_methods.ts";
 import { streamHandlers } from "./stream_service.ts";
 
@@ -26,9 +34,12 @@ class HeldStore extends MemoryStore {
   held = false;
   failure: StoreError | undefined;
 
-  override async append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
+  override async appendOnce(
+    batch: readonly OnceMessage[],
+    producer?: AppendingProducer,
+  ): Promise<readonly OnceOutcome[]> {
     if (this.failure !== undefined) throw this.failure;
-    const appended = super.append(batch);
+    const appended = super.appendOnce(batch, producer);
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return await appended;
   }
@@ -330,4 +341,191 @@ Deno.test("PublishStream that must end acknowledges what it took, then says UNAV
   store.release();
   assert.equal((await call.next())?.acknowledged, 1n);
   assert.equal((await statusOf(call.next())).code, Status.UNAVAILABLE);
+});
+
+/** The runs and refusals up to a sequence, in short: first sequence, count, and what else counts. */
+async function answers(call: StreamCall, acknowledged: number): Promise<unknown[][]> {
+  const responses = await call.until(acknowledged);
+  return responses.flatMap(({ published, refused }) => [
+    ...published.map(({ firstSequence, count, firstHeadId, duplicate, deleted }) => [
+      Number(firstSequence),
+      count,
+      `head ${firstHeadId}${duplicate ? " again" : ""}${deleted ? " deleted" : ""}`,
+    ]),
+    ...refused.map((
+      { firstSequence, count, code },
+    ) => [Number(firstSequence), count, statusName(code as Status)]),
+  ]);
+}
+
+/** The epoch and last sequence that a call is welcomed with. */
+async function welcome(call: StreamCall): Promise<bigint[]> {
+  const { welcome } = await call.next() ?? {};
+  return [welcome?.epoch ?? -1n, welcome?.lastSequence ?? -1n];
+}
+
+Deno.test("PublishStream stores what a producer sends again once, and answers it as at first", async () => {
+  await using fixture = await Fixture.open();
+  const producer = { id: "p", epoch: 3n };
+  const first = fixture.call();
+  first.send({ producer, messages: [...messages("a", "1", "2", "3"), ...messages("b", "4")] });
+  assert.deepEqual(await welcome(first), [3n, 0n]);
+  const stored = (await first.until(4)).flatMap(({ published }) => published);
+  first.end();
+  const again = fixture.call();
+  again.send({ producer, firstSequence: 2n });
+  again.send({ messages: [...messages("a", "2", "3"), ...messages("b", "4"), ...messages("a", "5")] });
+  assert.deepEqual(await welcome(again), [3n, 4n]);
+  const runs = (await again.until(5)).flatMap(({ published }) => published);
+  assert.deepEqual(
+    runs.map(({ firstSequence, count, firstHeadId, duplicate }) => [
+      firstSequence,
+      count,
+      firstHeadId,
+      duplicate,
+    ]),
+    [[2n, 2, 2n, true], [4n, 1, 1n, true], [5n, 1, 4n, false]],
+  );
+  const uuid = BigInt(`0x${stored[0]?.firstUuid.toHex()}`);
+  assert.equal(BigInt(`0x${runs[0]?.firstUuid.toHex()}`), uuid + 1n);
+  assert.deepEqual(runs[1]?.firstUuid, stored[1]?.firstUuid);
+  assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "2", "3", "5"]);
+});
+
+Deno.test("PublishStream keeps a producer's sequences across messages that are refused", async () => {
+  await using fixture = await Fixture.open(new MemoryStore(), { messageBytes: 10 });
+  const producer = { id: "p", epoch: 1n };
+  const batch = [...messages("a", "1", "much too large", "3"), ...messages("", "4"), ...messages("a", "5")];
+  const expected = (again: string) => [
+    [1, 1, `head 1${again}`],
+    [3, 1, `head 2${again}`],
+    [5, 1, `head 3${again}`],
+    [2, 1, "RESOURCE_EXHAUSTED"],
+    [4, 1, "INVALID_ARGUMENT"],
+  ];
+  for (const again of ["", " again"]) {
+    const call = fixture.call();
+    call.send({ producer, firstSequence: 1n, messages: batch });
+    assert.deepEqual(await answers(call, 5), expected(again));
+    call.end();
+  }
+  const call = fixture.call();
+  call.send({ producer, firstSequence: 1n, messages: messages("a", "1", "small") });
+  assert.deepEqual(
+    await answers(call, 2),
+    [[1, 1, "head 1 again"], [2, 1, "FAILED_PRECONDITION"]],
+    "what was refused is not stored later",
+  );
+});
+
+Deno.test("PublishStream refuses a sequence with another message, and names it", async () => {
+  await using fixture = await Fixture.open();
+  const producer = { id: "p", epoch: 1n };
+  const first = fixture.call();
+  first.send({ producer, messages: messages("a", "1", "2", "3") });
+  await first.until(3);
+  const again = fixture.call();
+  again.send({ producer, messages: messages("a", "1", "other", "3") });
+  const responses = await again.until(3);
+  const [refusal] = responses.flatMap(({ refused }) => refused);
+  assert.deepEqual([refusal?.firstSequence, refusal?.count, refusal?.code], [
+    2n,
+    1,
+    Status.FAILED_PRECONDITION,
+  ]);
+  assert.match(refusal?.message ?? "", /sequence 2 /);
+  assert.equal(responses.flatMap(({ published }) => published).length, 2);
+  assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "2", "3"]);
+});
+
+Deno.test("PublishStream says which messages were deleted since", async () => {
+  await using fixture = await Fixture.open();
+  const producer = { id: "p", epoch: 1n };
+  const first = fixture.call();
+  first.send({ producer, messages: messages("a", "1", "2", "3") });
+  await first.until(3);
+  await fixture.bus.deleteRange({ topic: "a", fromHeadId: 2, toHeadId: 2 });
+  const again = fixture.call();
+  again.send({ producer, messages: messages("a", "1", "2", "3") });
+  assert.deepEqual(await answers(again, 3), [
+    [1, 1, "head 1 again"],
+    [2, 1, "head 2 again deleted"],
+    [3, 1, "head 3 again"],
+  ]);
+});
+
+Deno.test("PublishStream gives a new epoch for 0, and refuses one below, naming both", async () => {
+  await using fixture = await Fixture.open();
+  for (const [epoch, given] of [[0n, 1n], [0n, 2n], [7n, 7n], [7n, 7n], [0n, 8n]] as const) {
+    const call = fixture.call();
+    call.send({ producer: { id: "p", epoch } });
+    assert.deepEqual(await welcome(call), [given, 0n]);
+    call.end();
+  }
+  const stale = fixture.call();
+  stale.send({ producer: { id: "p", epoch: 6n }, messages: messages("a", "1") });
+  const { code, message } = await statusOf(stale.next());
+  assert.equal(code, Status.FAILED_PRECONDITION);
+  assert.match(message, /stale epoch 6, the producer is in epoch 8/);
+  assert.deepEqual(await fixture.stored("a"), []);
+});
+
+Deno.test("PublishStream whose producer was taken over stores nothing more, and ends by itself", async () => {
+  await using fixture = await Fixture.open();
+  const before = fixture.call();
+  before.send({ producer: { id: "p", epoch: 1n }, messages: messages("a", "1") });
+  await before.until(1);
+  const after = fixture.call();
+  after.send({ producer: { id: "p", epoch: 0n } });
+  assert.deepEqual(await welcome(after), [2n, 0n]);
+  before.send({ messages: messages("a", "2") });
+  const { code, message } = await statusOf(before.next());
+  assert.equal(code, Status.FAILED_PRECONDITION);
+  assert.match(message, /stale epoch 1, .* epoch 2/);
+  after.send({ messages: messages("a", "3") });
+  assert.deepEqual(await answers(after, 1), [[1, 1, "head 2"]]);
+  assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "3"]);
+});
+
+Deno.test("PublishStream ends with INVALID_ARGUMENT for a producer or sequence that can't be", async () => {
+  await using fixture = await Fixture.open();
+  const cases: [Request, RegExp][] = [
+    [{ producer: { id: "", epoch: 1n } }, /producer\.id/],
+    [{ producer: { id: "x".repeat(1_025) } }, /producer\.id/],
+    [{ producer: { id: "p", epoch: 1n << 60n } }, /producer\.epoch/],
+    [{ firstSequence: 1n << 60n, messages: messages("a", "1", "2") }, /first_sequence/],
+  ];
+  for (const [request, pattern] of cases) {
+    const call = fixture.call();
+    call.send(request);
+    const { code, message } = await statusOf((async () => {
+      while (await call.next() !== null);
+    })());
+    assert.equal(code, Status.INVALID_ARGUMENT);
+    assert.match(message, pattern);
+  }
+});
+
+Deno.test("PublishStream stores a message with a key once, with a producer or without", async () => {
+  await using fixture = await Fixture.open();
+  const keyed = (idempotencyKey: string, payload: string) => ({
+    topic: "a",
+    payload: text(payload),
+    idempotencyKey,
+  });
+  const plain = fixture.call();
+  plain.send({ messages: [keyed("k", "1"), keyed("l", "2"), keyed("k", "1"), keyed("k", "other")] });
+  assert.deepEqual(await answers(plain, 4), [
+    [1, 2, "head 1"],
+    [3, 1, "head 1 again"],
+    [4, 1, "FAILED_PRECONDITION"],
+  ]);
+  const call = fixture.call();
+  call.send({ producer: { id: "p" }, messages: [keyed("l", "2"), keyed("m", "3"), keyed("é", "4")] });
+  assert.deepEqual(await answers(call, 3), [
+    [1, 1, "head 2 again"],
+    [2, 1, "head 3"],
+    [3, 1, "INVALID_ARGUMENT"],
+  ]);
+  assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "2", "3"]);
 });
