@@ -249,11 +249,13 @@ async function openAuthenticator(bus: Bus, { file }: LoadedAuthFile): Promise<Au
 }
 
 async function openStore(config: Config): Promise<Store> {
+  const { dataPath: path, durability, dedupKeys, dedupAgeMs } = config;
+  const dedup = { keys: dedupKeys, ageMs: dedupAgeMs };
   switch (config.storage) {
     case "sqlite":
-      return await SqliteStore.open({ path: config.dataPath, durability: config.durability });
+      return await SqliteStore.open({ path, durability, dedup });
     case "memory":
-      return new MemoryStore();
+      return new MemoryStore(undefined, dedup);
     case "kv":
       throw new Error("the configuration refuses this storage before the daemon starts");
   }

@@ -5,6 +5,8 @@ import type { Message } from "./message.ts";
 export class PendingPublish {
   readonly topic: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Its idempotency key; "" for none. */
+  readonly key: string;
   /** By the client's clock. */
   readonly deadlineMs: number;
   /** Aborted by whoever does not wait any more. */
@@ -19,6 +21,7 @@ export class PendingPublish {
   constructor(
     topic: string,
     headers: Readonly<Record<string, string>>,
+    key: string,
     deadlineMs: number,
     signal: AbortSignal | undefined,
     resolve: (message: Message) => void,
@@ -26,6 +29,7 @@ export class PendingPublish {
   ) {
     this.topic = topic;
     this.headers = headers;
+    this.key = key;
     this.deadlineMs = deadlineMs;
     this.signal = signal;
     this.#resolve = resolve;

@@ -6,10 +6,13 @@ const MESSAGES = 0x1a; // of PublishStreamRequest
 const TOPIC = 0x0a; // of StreamedPublish, and so on
 const PAYLOAD = 0x1a;
 const HEADERS = 0x22;
+const IDEMPOTENCY_KEY = 0x2a;
 const HEADER_NAME = 0x0a;
 const HEADER_VALUE = 0x12;
 
 const FIRST_BYTES = 4_096;
+
+const MAX_KEY_BYTES = 260; // with tag and length
 
 const encoder = new TextEncoder();
 
@@ -44,7 +47,9 @@ export class PublishBatch {
   add(message: PendingPublish, { payload }: EncodedPayload): void {
     const topic = topicBytes(message.topic);
     const headers = encodeHeaders(message.headers);
-    const length = fieldBytes(topic.length) + optionalBytes(payload.length) + headers.length;
+    const key = message.key === "" ? NO_BYTES : encoder.encode(message.key);
+    const length = fieldBytes(topic.length) + optionalBytes(payload.length) + headers.length +
+      optionalBytes(key.length);
     this.#reserve(fieldBytes(length));
     const bytes = this.#bytes;
     let at = putLength(bytes, this.#length, MESSAGES, length);
@@ -54,6 +59,7 @@ export class PublishBatch {
     message.payloadFrom = at - payload.length;
     bytes.set(headers, at);
     at += headers.length;
+    if (key.length > 0) at = putField(bytes, at, IDEMPOTENCY_KEY, key);
     this.#length = at;
     this.messages.push(message);
   }
@@ -71,7 +77,7 @@ const NO_BYTES = new Uint8Array();
 
 /** Bytes that a message takes in a request, at most. */
 export function requestBytes(topic: string, { payload, headers }: EncodedPayload): number {
-  let bytes = 64 + topic.length * 3 + payload.length;
+  let bytes = 64 + MAX_KEY_BYTES + topic.length * 3 + payload.length;
   for (const name in headers) bytes += 24 + (name.length + (headers[name]?.length ?? 0)) * 3;
   return bytes;
 }

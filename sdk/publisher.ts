@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { Metadata } from "@msgbus/grpc";
 import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
 import type { CallOptions } from "./call_options.ts";
 import { SDK_LIMITS } from "./limits.ts";
@@ -14,6 +15,13 @@ import { pathOf, type Rpc } from "./rpc.ts";
 export interface PublishOptions extends CallOptions {
   /** Its headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Names the message within its topic, so that it can be published again safely: by this client or another, after an
+   * error or a crash. Where the daemon stored a message with this key before, it answers with that one; with another
+   * payload or other headers it refuses ("FAILED_PRECONDITION"). 1 to 256 characters of printable ASCII, without spaces
+   * at the ends. The daemon remembers keys for 14 days and up to 1,000,000 of them, unless it is told otherwise.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** A message that waits for what was published before it. */
@@ -51,8 +59,12 @@ export class Publisher {
       // What is thrown here rejects.
       const encoded = encodePayload(payload, options.headers);
       const deadlineMs = this.#rpc.clock.nowMs() + this.#rpc.timeoutOf(options);
+      const key = checkedKey(options.idempotencyKey);
       const { signal } = options;
-      this.#add(new PendingPublish(topic, encoded.headers, deadlineMs, signal, resolve, reject), encoded);
+      this.#add(
+        new PendingPublish(topic, encoded.headers, key, deadlineMs, signal, resolve, reject),
+        encoded,
+      );
     });
   }
 
@@ -96,19 +108,32 @@ export class Publisher {
   }
 
   async #publishSingly(pending: PendingPublish, { payload, headers }: EncodedPayload): Promise<void> {
-    const { topic, deadlineMs, signal } = pending;
+    const { topic, key, deadlineMs, signal } = pending;
     const request = create(PublishRequestSchema, { topic, payload, headers });
     try {
       const answer = await this.#rpc.unaryBytes(
         pathOf(MsgbusService.method.publish),
         toBinary(PublishRequestSchema, request),
         { timeoutMs: Math.max(1, deadlineMs - this.#rpc.clock.nowMs()), ...signal && { signal } },
+        key === "" ? undefined : new Metadata({ "idempotency-key": key }),
       );
       pending.stored(this.#decoder.decode(answer));
     } catch (error) {
       pending.failed(error);
     }
   }
+}
+
+/** "" for none. Throws TypeError for one that can't be sent as it is. */
+function checkedKey(key: string | undefined): string {
+  if (key === undefined) return "";
+  if (/^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(key)) return key;
+  throw new TypeError(
+    `Cannot use the idempotency key ${
+      JSON.stringify(key)
+    }: give 1 to 256 characters of printable ASCII, without spaces ` +
+      "at the ends",
+  );
 }
 
 /** Whoever published the bytes may change them now. */

@@ -95,21 +95,19 @@ export class Rpc {
     }
   }
 
-  /** The same with encoded messages. */
+  /** The same with encoded messages, and metadata beside them. */
   async unaryBytes(
     path: string,
     request: Uint8Array,
     options: CallOptions | undefined,
+    metadata?: Metadata,
   ): Promise<Uint8Array> {
     const timeoutMs = this.timeoutOf(options);
+    const signal = options?.signal;
+    const said = { ...signal !== undefined && { signal }, ...metadata !== undefined && { metadata } };
     try {
-      if (this.waitForReady) return await this.#patientUnary(path, request, timeoutMs, options?.signal);
-      const signal = options?.signal;
-      return await this.#channel.unary(
-        path,
-        request,
-        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
-      );
+      if (this.waitForReady) return await this.#patientUnary(path, request, timeoutMs, said);
+      return await this.#channel.unary(path, request, { timeoutMs, ...said });
     } catch (error) {
       throw toMsgbusError(error, this.target);
     }
@@ -152,17 +150,17 @@ export class Rpc {
     path: string,
     request: Uint8Array,
     timeoutMs: number,
-    signal: AbortSignal | undefined,
+    said: { readonly signal?: AbortSignal; readonly metadata?: Metadata },
   ): Promise<Uint8Array> {
     const deadlineMs = this.clock.nowMs() + timeoutMs;
     for (let failures = 1;; failures++) {
       const leftMs = Math.max(1, deadlineMs - this.clock.nowMs());
       try {
-        return await this.#channel.unary(path, request, { timeoutMs: leftMs, ...(signal && { signal }) });
+        return await this.#channel.unary(path, request, { timeoutMs: leftMs, ...said });
       } catch (error) {
         const waitMs = backoffMs(this.backoff, failures, this.random);
         if (!this.neverSent(error) || this.clock.nowMs() + waitMs >= deadlineMs) throw error;
-        await sleep(this.clock, waitMs, signal);
+        await sleep(this.clock, waitMs, said.signal);
       }
     }
   }

@@ -57,6 +57,10 @@ export interface Config {
   readonly dataPath: string;
   readonly storage: StorageKind;
   readonly durability: Durability;
+  /** Idempotency keys and runs of producers that are remembered. */
+  readonly dedupKeys: number;
+  /** Milliseconds that they are. */
+  readonly dedupAgeMs: number;
   /** The node this daemon is. */
   readonly node: NodeName;
   readonly peers: readonly Peer[];

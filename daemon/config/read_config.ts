@@ -20,6 +20,8 @@ export function readConfig(sources: ConfigSources): Config {
     dataPath: reader.value(SETTINGS.data),
     storage: reader.value(SETTINGS.storage),
     durability: reader.value(SETTINGS.durability),
+    dedupKeys: reader.value(SETTINGS.dedupKeys),
+    dedupAgeMs: reader.value(SETTINGS.dedupAgeMs),
     node: {
       tenantId: reader.value(SETTINGS.tenantId),
       blName: reader.value(SETTINGS.blName),

@@ -58,6 +58,30 @@ export const SETTINGS = {
     doc:
       "full acknowledges after the fsync; normal leaves the fsync to the system: a power cut loses the last.",
   }, ["full", "normal"]),
+  dedupKeys: integer(
+    {
+      flag: "--dedup-keys",
+      argument: "<count>",
+      env: "MSGBUS_DEDUP_KEYS",
+      default: "1000000",
+      doc:
+        "Idempotency keys, and stretches of what producers sent, that are remembered; the oldest are forgotten first. A " +
+        "retry with a key that was forgotten is stored again.",
+    },
+    1,
+    CONFIG_LIMITS.maxDedupKeys,
+  ),
+  dedupAgeMs: integer(
+    {
+      flag: "--dedup-age-ms",
+      argument: "<ms>",
+      env: "MSGBUS_DEDUP_AGE_MS",
+      default: "1209600000",
+      doc: "Milliseconds that they are remembered, and producers that publish nothing: 14 days.",
+    },
+    CONFIG_LIMITS.minDedupAgeMs,
+    CONFIG_LIMITS.maxDedupAgeMs,
+  ),
   tenantId: name("--tenant-id", "MSGBUS_TENANT_ID", "tenant", "First part of this node's name."),
   blName: name("--bl-name", "MSGBUS_BL_NAME", "default", "Second part of this node's name."),
   deviceId: name("--device-id", "MSGBUS_DEVICE_ID", "device", "Third part of this node's name."),
