@@ -137,7 +137,7 @@ export class Client implements AsyncDisposable {
    * one stream of batches, which is many times faster than one after the other; messages are stored in the order of the
    * calls. After a loss of the connection, those that share a stream are sent again until `timeoutMs` is over, and
    * stored once; a message that was sent alone is not: after "UNAVAILABLE" or "DEADLINE_EXCEEDED" it may be stored or
-   * not. Throws MsgbusError ("RESOURCE_EXHAUSTED" where more than 64 MiB wait to be acknowledged), and TypeError for a
+   * not. With an `idempotencyKey` it can be published again then, by anybody, and is stored once. Throws MsgbusError ("RESOURCE_EXHAUSTED" where more than 64 MiB wait to be acknowledged), and TypeError for a
    * payload that is neither text, bytes nor JSON.
    */
   publish(topic: string, payload: Payload, options: PublishOptions = {}): Promise<Message> {

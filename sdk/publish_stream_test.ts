@@ -1,6 +1,6 @@
 /** Calls of `publish` that overlap, against a daemon that keeps what it is sent in memory and that each test can trouble. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Clock, Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
+import { type Clock, type ServerCall, Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
 import { PublishRequestSchema, PublishResponseSchema } from "@msgbus/proto";
 import {
   PublishStreamRequestSchema,
@@ -22,6 +22,8 @@ class KeepingDaemon {
   readonly stored: string[] = [];
   /** Messages of each request that came, and requests of calls of their own. */
   readonly batches: number[] = [];
+  /** Idempotency keys as they came, "" for none. */
+  readonly keys: unknown[] = [];
   singles = 0;
   calls = 0;
   /** Sequences that are stored, by producer. */
@@ -38,12 +40,13 @@ class KeepingDaemon {
         kind: "bidi_streaming",
         handle: (requests, call) => this.#stream(requests, call),
       })
-      .on("publish", { kind: "unary", handle: (request) => this.#single(request) })
+      .on("publish", { kind: "unary", handle: (request, call) => this.#single(request, call) })
       .start();
   }
 
-  async #single(bytes: Uint8Array): Promise<Uint8Array> {
+  async #single(bytes: Uint8Array, { metadata }: ServerCall): Promise<Uint8Array> {
     this.singles++;
+    this.keys.push(metadata.get("idempotency-key") ?? "");
     await this.before(1);
     const { topic, payload, headers } = fromBinary(PublishRequestSchema, bytes);
     this.stored.push(decoder.decode(payload));
@@ -70,6 +73,7 @@ class KeepingDaemon {
       const refused = [];
       for (const message of messages) {
         const sequence = next++;
+        this.keys.push(message.idempotencyKey);
         const refusal = this.refuse(message);
         if (refusal !== undefined) {
           refused.push({ firstSequence: BigInt(sequence), count: 1, ...refusal });
@@ -122,6 +126,30 @@ Deno.test("publish makes one call of its own where nothing else is on its way", 
   const client = keeping.daemon.client();
   for (const number of numbers(1, 3)) await client.publish("orders", number);
   assert.deepEqual([keeping.singles, keeping.calls], [3, 0]);
+});
+
+Deno.test("publish sends the idempotency key, alone and in a stream", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  await client.publish("orders", "1", { idempotencyKey: "a key" });
+  await client.publish("orders", "2");
+  await Promise.all([
+    client.publish("orders", "3", { idempotencyKey: "x".repeat(256), headers: { a: "b" } }),
+    client.publish("orders", "4"),
+    client.publish("orders", "5", { idempotencyKey: "k" }),
+  ]);
+  assert.deepEqual([keeping.singles, keeping.calls], [2, 1]);
+  assert.deepEqual(keeping.keys, ["a key", "", "x".repeat(256), "", "k"]);
+  assert.deepEqual(keeping.stored, numbers(1, 5));
+});
+
+Deno.test("publish rejects with TypeError for an idempotency key that can't be sent as it is", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  for (const idempotencyKey of ["", " a", "a ", "é", "a\nb", "x".repeat(257)]) {
+    await assert.rejects(client.publish("orders", "1", { idempotencyKey }), TypeError);
+  }
+  assert.deepEqual(keeping.stored, []);
 });
 
 Deno.test("publish called a thousand times at once is one stream of few batches, in order", async () => {

@@ -16,6 +16,10 @@ tell({ headId: published.headId, json: published.json(), headers: published.head
 await overUnix.publish("orders", Uint8Array.of(0, 255));
 await overUnix.publish("orders", "x".repeat(1_000_000));
 
+const keyed = () => overTcp.publish("keyed", "once", { idempotencyKey: "k" });
+const [one, two, three] = [await keyed(), ...await Promise.all([keyed(), keyed()])];
+tell([one.id === two?.id, one.id === three?.id, three?.headId]);
+
 const replayed: unknown[] = [];
 for await (const { headId, payload } of overTcp.fetch("orders")) replayed.push([headId, payload.length]);
 tell(replayed);

@@ -40,6 +40,7 @@ Deno.test("the SDK runs on Node: publish, replay, queue, errors, and a subscript
     json: { from: "node" },
     headers: { a: "b", "content-type": "application/json" },
   });
+  assert.deepEqual(await line(), [true, true, 1]);
   assert.deepEqual(await line(), [[1, 15], [2, 2], [3, 1_000_000]]);
   assert.deepEqual(await line(), ["work", true, true]);
   assert.equal(await line(), "PERMISSION_DENIED");
