@@ -121,6 +121,23 @@ Deno.test("Database forgets a bounded number with each call when the limit was l
   assert.equal(rows(path, "idempotency_keys"), 101);
 });
 
+Deno.test("Database remembers the last sequence of a producer whose runs are forgotten over a restart", () => {
+  const path = folder.file("last.sqlite");
+  const dedup = { keys: 2, ageMs: 1_000_000 };
+  let database = new TestDatabase(path, {}, undefined, dedup);
+  const batch = [testMessage("t", "1"), testMessage("t", "2")];
+  database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 1 });
+  for (const key of ["a", "b", "c", "d"]) database.appendOnce([keyed(key)]);
+  database.close();
+  assert.equal(rows(path, "producer_runs"), 0);
+  database = new TestDatabase(path, {}, undefined, dedup);
+  assert.deepEqual(kinds(database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 2 })), [
+    "forgotten",
+    "appended",
+  ]);
+  database.close();
+});
+
 Deno.test("Database opens and answers at once with a million keys", () => {
   const path = folder.file("million.sqlite");
   new TestDatabase(path).close();
