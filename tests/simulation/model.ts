@@ -1,6 +1,6 @@
 import { FIFO_TOPIC_PREFIX } from "../../daemon/bus/names.ts";
 import type { MemoryStore } from "../../daemon/store/memory/store.ts";
-import type { NodeName, StoredMessage } from "../../daemon/store/store.ts";
+import type { NodeName, SequencedMessage, StoredMessage } from "../../daemon/store/store.ts";
 
 /** A message whose publisher was told that it is stored. */
 export interface Published {
@@ -54,6 +54,27 @@ export function readLog(
   origin: NodeName,
 ): Promise<readonly StoredMessage[]> {
   return memory.read(topic, origin, 1, EVERYTHING);
+}
+
+/** All messages of the logs in use, in the order in which they were stored. */
+export async function readAll(memory: MemoryStore): Promise<readonly SequencedMessage[]> {
+  const all: SequencedMessage[] = [];
+  for (let from = 1;;) {
+    const { messages, next } = await memory.readAll(from, {}, EVERYTHING);
+    if (next === from) return all;
+    all.push(...messages);
+    from = next;
+  }
+}
+
+/** The ids of the messages of logs that were set aside, by sequence. */
+export async function readSetAside(memory: MemoryStore): Promise<ReadonlyMap<number, string>> {
+  const ids = new Map<number, string>();
+  for (const { topic, origin, name } of await memory.archivedLogs()) {
+    const log = await memory.readArchived(topic, origin, name, 1, EVERYTHING);
+    for (const { sequence, id } of log) ids.set(sequence, id);
+  }
+  return ids;
 }
 
 /** What was acknowledged, and so must be so. */

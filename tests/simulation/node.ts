@@ -10,9 +10,11 @@ import type { Random } from "./random.ts";
 import type { Trace } from "./trace.ts";
 
 /** The wall clock at the beginning of a run. */
-const EPOCH_MS = 1_700_000_000_000;
+export const EPOCH_MS = 1_700_000_000_000;
 /** Milliseconds between two rounds of polling. */
 const POLL_INTERVAL_MS = 1_000;
+/** Payload and headers of one message: larger ones are refused. */
+export const MESSAGE_BYTES = 1_000;
 
 /** What all nodes of a run share. */
 export interface World {
@@ -104,6 +106,8 @@ export class SimulatedNode {
   readonly #world: World;
   readonly #random: Random;
   readonly #fsyncMs: number;
+  /** Messages in memory for each log: with few of them, who reads slowly is served from the store. */
+  readonly #recentMessages: number;
   #starting: DiskStore | undefined;
 
   constructor(name: string, world: World, random: Random) {
@@ -112,6 +116,7 @@ export class SimulatedNode {
     this.#world = world;
     this.#random = random;
     this.#fsyncMs = random.pick([1, 10, 60]);
+    this.#recentMessages = random.pick([4, 64, 4_096]);
     this.clockOffsetMs = random.between(-3_600_000, 3_600_000);
     this.disk = new Disk(random.uuid());
   }
@@ -136,6 +141,7 @@ export class SimulatedNode {
       clock: now,
       random: (into) => random.fill(into),
       timer: life.timer,
+      limits: { messageBytes: MESSAGE_BYTES, recentMessagesPerLog: this.#recentMessages },
     });
     this.#starting = undefined;
     const sync = new Synchronizer({

@@ -1,15 +1,17 @@
-import { Follower } from "./follower.ts";
 import { BusError } from "../../daemon/bus/error.ts";
+import { SimulatedConsumer } from "./consumer.ts";
 import { Convergence } from "./convergence.ts";
 import { Disk } from "./disk.ts";
+import { Follower } from "./follower.ts";
 import { forbidRuntime } from "./guard.ts";
-import { Model, readLog } from "./model.ts";
+import { Model, readAll, readLog, readSetAside } from "./model.ts";
 import { Network } from "./network.ts";
 import { type Following, SimulatedNode } from "./node.ts";
 import { Random } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
 import { drawShape, type Shape, TOPICS } from "./shape.ts";
 import { Trace } from "./trace.ts";
+import { Wanted } from "./wanted.ts";
 import { Workload } from "./workload.ts";
 
 /** Simulated milliseconds of work and trouble. */
@@ -24,6 +26,8 @@ const REST_MS = 12_000;
 const IDLE_MS = 30_000;
 /** Events per simulated second beyond which something runs in circles. */
 const MAX_EVENTS_PER_SECOND = 20_000;
+/** Consumers of one node at most. */
+const MAX_CONSUMERS = 3;
 
 /** Why a session may end where the network says nothing wrong. */
 const BREAKS = [
@@ -70,6 +74,7 @@ class Simulation {
   readonly #model: Model;
   readonly #nodes: SimulatedNode[];
   readonly #followers: Map<SimulatedNode, readonly Follower[]>;
+  readonly #consumers: Map<SimulatedNode, readonly SimulatedConsumer[]>;
   readonly #workload: Workload;
   readonly #convergence: Convergence;
 
@@ -90,6 +95,7 @@ class Simulation {
       (_, at) => new SimulatedNode(`n${at}`, world, this.#random.fork()),
     );
     this.#followers = new Map(this.#nodes.map((node) => [node, this.#drawFollowers()]));
+    this.#consumers = new Map(this.#nodes.map((node) => [node, this.#drawConsumers(node)]));
     this.#workload = new Workload({
       shape: this.#shape,
       nodes: this.#nodes,
@@ -97,6 +103,7 @@ class Simulation {
       model: this.#model,
       trace: this.#trace,
       followers: this.#followers,
+      consumers: this.#consumers,
       fail,
     }, this.#random.fork());
     this.#convergence = new Convergence(this.#nodes, this.#model);
@@ -159,11 +166,14 @@ class Simulation {
   async #ruin(node: SimulatedNode): Promise<void> {
     const { disaster } = this.#shape;
     node.crash();
-    await this.#model.lose(node.name, node.node, node.disk.load());
+    const before = node.disk.load();
+    await this.#model.lose(node.name, node.node, before);
     this.#trace.add(`${node.name} is ${disaster}`);
     if (disaster === "wiped") node.disk = new Disk(this.#random.uuid());
     else node.disk.writes = node.disk.writes.slice(0, this.#random.below(node.disk.writes.length + 1));
     for (const follower of this.#followers.get(node) ?? []) follower.reset();
+    const left = node.disk.load();
+    for (const consumer of this.#consumers.get(node) ?? []) await consumer.ruin(before, left);
     this.#workload.start(node);
   }
 
@@ -232,6 +242,10 @@ class Simulation {
         }
       }
     }
+    for (const [{ memory }, consumers] of this.#consumers) {
+      const [stored, setAside] = [await readAll(memory), await readSetAside(memory)];
+      problems.push(...consumers.flatMap((consumer) => consumer.difference(stored, setAside) ?? []));
+    }
     return problems;
   }
 
@@ -267,8 +281,12 @@ class Simulation {
     if (process === undefined) return this.#fail(`${origin.name} is down`);
     const distances = this.#convergence.distances(origin, "$msgbus.");
     for (let round = 0; round < 6; round++) {
-      // The log goes on: copies of another one that were as long could not be told from it before.
-      for (const topic of TOPICS) this.#workload.publishTo(origin, process, topic);
+      // The logs go on, that of delete markers too: copies of another one that were as long, or of one that did not exist
+      // any more, could not be told from it before.
+      for (const topic of TOPICS) {
+        this.#workload.publishTo(origin, process, topic);
+        this.#workload.deleteFrom(origin, process, topic);
+      }
       await this.#pass(5_000);
       for (const following of origin.following.values()) {
         await this.#resolve(origin, following, origin, "refuse");
@@ -344,6 +362,18 @@ class Simulation {
       }
     }
     return followers;
+  }
+
+  #drawConsumers({ name }: SimulatedNode): SimulatedConsumer[] {
+    const random = this.#random.fork();
+    const world = {
+      scheduler: this.#scheduler,
+      fail: (what: string) => this.#fail(what),
+    };
+    return Array.from(
+      { length: random.below(MAX_CONSUMERS + 1) },
+      () => new SimulatedConsumer(name, new Wanted(this.#nodes, random), world, random.fork()),
+    );
   }
 
   #nodeOf(name: string): SimulatedNode {

@@ -1,5 +1,7 @@
 import { BusError } from "../../daemon/bus/error.ts";
 import { encodeHeaders } from "../../daemon/bus/headers.ts";
+import { Batch } from "./batch.ts";
+import type { SimulatedConsumer } from "./consumer.ts";
 import type { Follower } from "./follower.ts";
 import type { Model } from "./model.ts";
 import type { Network } from "./network.ts";
@@ -21,6 +23,7 @@ export interface Stage {
   readonly model: Model;
   readonly trace: Trace;
   readonly followers: ReadonlyMap<SimulatedNode, readonly Follower[]>;
+  readonly consumers: ReadonlyMap<SimulatedNode, readonly SimulatedConsumer[]>;
   readonly fail: (what: string) => void;
 }
 
@@ -47,6 +50,7 @@ export class Workload {
     this.#watch(
       node.start().then((process) => {
         for (const follower of this.#stage.followers.get(node) ?? []) this.#watch(follower.follow(process));
+        for (const consumer of this.#stage.consumers.get(node) ?? []) this.#watch(consumer.consume(process));
         for (const queue of QUEUES) this.#watch(this.#consume(node, process, queue));
       }),
     );
@@ -62,7 +66,8 @@ export class Workload {
     const random = this.#random;
     const node = random.pick(this.#stage.nodes);
     const dice = random.below(100);
-    if (dice < 45) this.publish(node);
+    if (dice < 37) this.publish(node);
+    else if (dice < 45) this.#publishBatches(node);
     else if (dice < 57) this.#delete(node);
     else if (dice < 77) this.#enqueue(node);
     else if (dice < 82) this.#crash(node);
@@ -98,11 +103,38 @@ export class Workload {
     );
   }
 
+  /** Publishes a batch or some at once, over some topics, with other messages between. */
+  #publishBatches(node: SimulatedNode): void {
+    const { process } = node;
+    if (process === undefined) return;
+    const random = this.#random;
+    const topics = [random.pick(TOPICS), random.pick(TOPICS), random.pick(TOPICS)];
+    for (let left = 1 + random.below(2); left > 0; left--) {
+      if (random.chance(0.3)) this.publishTo(node, process, random.pick(topics));
+      else this.#publishBatch(node, process, topics);
+    }
+  }
+
+  #publishBatch({ name }: SimulatedNode, { bus }: Process, topics: readonly string[]): void {
+    const { model, trace, fail } = this.#stage;
+    const batch = new Batch(topics, this.#random, () => `${name} ${++this.#texts}`);
+    const life = model.life(name);
+    this.#settle(`publish a batch on ${name}`, bus.publishBatch({ messages: batch.messages }), (outcomes) => {
+      for (const { topic, text, headId, id } of batch.stored(outcomes, fail)) {
+        trace.add(`${name} published "${text}" in a batch as ${headId} of "${topic}"`);
+        model.published.push({ origin: name, life, topic, headId, id, text });
+      }
+    });
+  }
+
   #delete(node: SimulatedNode): void {
     const { process } = node;
     if (process === undefined) return;
+    this.deleteFrom(node, process, this.#random.pick(TOPICS));
+  }
+
+  deleteFrom(node: SimulatedNode, process: Process, topic: string): void {
     const { model, trace } = this.#stage;
-    const topic = this.#random.pick(TOPICS);
     const head = process.bus.logHead(topic, node.node).headId;
     if (head === 0) return;
     const from = 1 + this.#random.below(head);
