@@ -11,6 +11,7 @@ export class Arrivals {
   readonly #consumers = new Set<Consumer>();
   #sequence = 0;
   #deletions = 0;
+  #disconnected = false;
 
   constructor(budget: RecentBudget, limits: BusLimits) {
     this.#recent = new RecentMessages(budget, limits, ({ sequence }) => sequence);
@@ -66,7 +67,9 @@ export class Arrivals {
     this.#recent.clear();
   }
 
+  /** Takes a consumer on, and ends it at once when the bus has closed: it may have been on its way. */
   join(consumer: Consumer): void {
+    if (this.#disconnected) return consumer.disconnect();
     this.#consumers.add(consumer);
   }
 
@@ -77,6 +80,7 @@ export class Arrivals {
 
   /** Ends every consumer because the bus closes. */
   disconnect(): void {
+    this.#disconnected = true;
     for (const consumer of [...this.#consumers]) consumer.disconnect();
   }
 }

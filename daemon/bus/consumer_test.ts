@@ -253,6 +253,34 @@ Deno.test("Consumer.next ends by its signal and goes on afterwards; one call at 
   await assert.rejects(waiting, isBusError("unavailable"));
 });
 
+Deno.test("Consumer.next ends with unavailable also where the consumer was opened while the bus closed", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  await publishText(bus, "a", "1");
+  const cursor = await bus.cursorAt(1);
+  const opening = consumeWith(bus, { from: { kind: "cursor", cursor } });
+  await bus.close();
+  for (const consumer of [await opening, await consumeWith(bus, { from: { kind: "newest" } })]) {
+    await assert.rejects(consumer.next(LIMITS), isBusError("unavailable"));
+  }
+});
+
+Deno.test("Consumer.next gives nothing of a log that was set aside, neither out of memory nor of a page on its way", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store);
+  await replicateText(bus, "a", "1", "2");
+  const held = gate();
+  store.held = held.opened;
+  const stored = (await consume(bus, "a")).next(LIMITS);
+  const live = await consumeWith(bus, { from: { kind: "newest" } });
+  await replicateText(bus, "a", "3");
+  await replicateText(bus, "b", "4");
+  await bus.archive("a", OTHER);
+  store.held = undefined;
+  held.open();
+  assert.deepEqual((await stored).messages, []);
+  assert.deepEqual(await drain(live), ["4"]);
+});
+
 Deno.test("Consumer has no gap and no double where the stored past meets the live present", async () => {
   const bus = await openTestBus(new HeldStore(), { recentMessagesPerLog: 8 });
   const random = seededRandom(11);

@@ -29,6 +29,17 @@ for (const plain of [false, true]) {
   });
 }
 
+Deno.test("Synchronizer.remove follows a peer no more that is just being added", async () => {
+  await using a = await TestNode.start("a");
+  await using b = await TestNode.start("b");
+  const adding = b.follow(a);
+  await b.sync.remove("a");
+  await adding;
+  assert.deepEqual(b.sync.peers(), []);
+  await b.follow(a);
+  assert.deepEqual(b.sync.peers().map(({ peer }) => peer), ["a"]);
+});
+
 /** A link whose batches and fetched messages are counted by log. */
 function counting(node: TestNode, counts: Map<string, number>): PeerLink {
   const link = node.link();

@@ -47,6 +47,8 @@ export class Synchronizer {
   readonly #options: SynchronizerOptions;
   readonly #leases = new Leases();
   readonly #workers = new Map<string, PeerWorker>();
+  /** Peers that are followed once it is read what is known of them. */
+  readonly #adding = new Set<{ readonly peer: string; removed: boolean }>();
   #closed = false;
 
   /** It follows nobody yet. */
@@ -60,16 +62,23 @@ export class Synchronizer {
     const { peer, include, exclude } = options;
     const filter = new TopicFilter(include, exclude);
     const cursorKey = filter.text === "" ? peer : `${peer} ${filter.text}`;
-    const cursor = await bus.peerCursor(cursorKey);
-    const states = (await bus.peerSyncStates()).filter((state) => state.peer === peer);
-    if (this.#closed || this.#workers.has(peer)) return;
-    const state = new PeerState(peer, cursorKey, states, cursor, bus, timer);
-    const ports = { ...this.#options, state, leases: this.#leases, filter };
-    this.#workers.set(peer, new PeerWorker(options, ports, poll));
+    const adding = { peer, removed: false };
+    this.#adding.add(adding);
+    try {
+      const cursor = await bus.peerCursor(cursorKey);
+      const states = (await bus.peerSyncStates()).filter((state) => state.peer === peer);
+      if (adding.removed || this.#closed || this.#workers.has(peer)) return;
+      const state = new PeerState(peer, cursorKey, states, cursor, bus, timer);
+      const ports = { ...this.#options, state, leases: this.#leases, filter };
+      this.#workers.set(peer, new PeerWorker(options, ports, poll));
+    } finally {
+      this.#adding.delete(adding);
+    }
   }
 
-  /** Follows a peer no more. */
+  /** Follows a peer no more, also one that is just being added. */
   async remove(peer: string): Promise<void> {
+    for (const adding of this.#adding) if (adding.peer === peer) adding.removed = true;
     const worker = this.#workers.get(peer);
     this.#workers.delete(peer);
     await worker?.close();
