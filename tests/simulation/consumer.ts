@@ -10,6 +10,9 @@ import type { Wanted } from "./wanted.ts";
 /** Why a wait is given up. */
 const IMPATIENCE = new Error("it took too long");
 
+/** Milliseconds after a start of the node in which a consumer comes back. */
+const MAX_ABSENCE_MS = 6_000;
+
 /** A cursor, and what had been given when it was kept. */
 interface Kept {
   readonly cursor: string;
@@ -77,7 +80,7 @@ export class SimulatedConsumer {
   /** Goes on where it was, until the process ends. */
   async consume(process: Process): Promise<void> {
     // Some come back when the node has new messages already.
-    if (this.#random.chance(0.5)) await this.#world.scheduler.sleep(this.#random.next() * 3_000);
+    if (this.#random.chance(0.5)) await this.#world.scheduler.sleep(this.#random.next() * MAX_ABSENCE_MS);
     try {
       while (process.alive) await this.#read(process, await this.#open(process));
     } catch (error) {
@@ -192,6 +195,7 @@ export class SimulatedConsumer {
     this.#position = sequence;
     this.#given.push({ sequence, id });
     if (!this.#expects(message)) fail("was not asked for");
+    if (headId > process.bus.logHead(topic, origin).headId) fail("is beyond the head of its log");
     if (deleted && this.#wanted.skipDeleted) fail("came though deleted");
     if (deleted && payload.length > 0) fail("is deleted and has its payload");
     if (!deleted && process.store.wasErased(topic, origin, headId)) {

@@ -26,6 +26,10 @@ import {
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
+/** Milliseconds from a read to its answer, twice: most of the time, and now and then. */
+const READ_MS = 3;
+const SLOW_READ_MS = 60;
+
 type Write = (store: MemoryStore) => Promise<unknown>;
 
 /** What survives the death of a process: the writes that were synced, in order. */
@@ -218,15 +222,17 @@ export class DiskStore implements Store {
 
   /** Reads at some moment between the call and the answer. */
   #read<T>(read: (store: MemoryStore) => Promise<T>): Promise<T> {
+    // Some take so long that much is written before the answer.
+    const ms = this.#random.chance(0.1) ? SLOW_READ_MS : READ_MS;
     return new Promise((resolve) => {
       const answer = (result: Promise<T>) => {
         result.catch(() => {}); // whoever called hears of it with the answer
-        this.#scheduler.after(this.#random.next() * 3, () => {
+        this.#scheduler.after(this.#random.next() * ms, () => {
           if (!this.#dead) resolve(result);
         });
       };
       if (this.#random.chance(0.5)) return answer(read(this.memory));
-      this.#scheduler.after(this.#random.next() * 3, () => answer(read(this.memory)));
+      this.#scheduler.after(this.#random.next() * ms, () => answer(read(this.memory)));
     });
   }
 

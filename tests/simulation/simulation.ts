@@ -26,6 +26,8 @@ const REST_MS = 12_000;
 const IDLE_MS = 30_000;
 /** Events per simulated second beyond which something runs in circles. */
 const MAX_EVENTS_PER_SECOND = 20_000;
+/** Writes that a backup made just before lacks at most. */
+const NEW_WRITES = 20;
 /** Consumers of one node at most. */
 const MAX_CONSUMERS = 3;
 
@@ -170,7 +172,13 @@ class Simulation {
     await this.#model.lose(node.name, node.node, before);
     this.#trace.add(`${node.name} is ${disaster}`);
     if (disaster === "wiped") node.disk = new Disk(this.#random.uuid());
-    else node.disk.writes = node.disk.writes.slice(0, this.#random.below(node.disk.writes.length + 1));
+    else {
+      const { length } = node.disk.writes;
+      const lost = this.#random.below(
+        this.#random.chance(0.5) ? length + 1 : Math.min(length, NEW_WRITES) + 1,
+      );
+      node.disk.writes = node.disk.writes.slice(0, length - lost);
+    }
     for (const follower of this.#followers.get(node) ?? []) follower.reset();
     const left = node.disk.load();
     for (const consumer of this.#consumers.get(node) ?? []) await consumer.ruin(before, left);

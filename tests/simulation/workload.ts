@@ -66,7 +66,7 @@ export class Workload {
     const random = this.#random;
     const node = random.pick(this.#stage.nodes);
     const dice = random.below(100);
-    if (dice < 37) this.publish(node);
+    if (dice < 38) this.publish(node);
     else if (dice < 45) this.#publishBatches(node);
     else if (dice < 57) this.#delete(node);
     else if (dice < 77) this.#enqueue(node);
@@ -191,7 +191,7 @@ export class Workload {
     const { model, trace, fail, network } = this.#stage;
     const random = this.#random.fork();
     while (this.#consuming) {
-      await network.scheduler.sleep(random.between(20, 300));
+      await network.scheduler.sleep(random.between(20, 500));
       try {
         const { id, source, payload } = await bus.peekFifo(queue);
         const text = new TextDecoder().decode(payload);
