@@ -80,7 +80,9 @@ export class SimulatedConsumer {
   /** Goes on where it was, until the process ends. */
   async consume(process: Process): Promise<void> {
     // Some come back when the node has new messages already.
-    if (this.#random.chance(0.5)) await this.#world.scheduler.sleep(this.#random.next() * MAX_ABSENCE_MS);
+    if (this.#lost.length > 0 || this.#random.chance(0.5)) {
+      await this.#world.scheduler.sleep(this.#random.next() * MAX_ABSENCE_MS);
+    }
     try {
       while (process.alive) await this.#read(process, await this.#open(process));
     } catch (error) {
@@ -167,7 +169,7 @@ export class SimulatedConsumer {
 
   async #next(consumer: Consumer): Promise<ConsumedPage> {
     const random = this.#random;
-    const limits = { messages: 1 + random.below(8), bytes: random.pick([50, 1_000_000]) };
+    const limits = { messages: random.pick([1, 3, 8, 100]), bytes: random.pick([50, 1_000_000]) };
     for (;;) {
       if (!random.chance(0.1)) return await consumer.next(limits);
       const patience = new AbortController();

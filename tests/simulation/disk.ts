@@ -28,7 +28,7 @@ import type { Scheduler } from "./scheduler.ts";
 
 /** Milliseconds from a read to its answer, twice: most of the time, and now and then. */
 const READ_MS = 3;
-const SLOW_READ_MS = 60;
+const SLOW_READ_MS = 100;
 
 type Write = (store: MemoryStore) => Promise<unknown>;
 
@@ -223,7 +223,7 @@ export class DiskStore implements Store {
   /** Reads at some moment between the call and the answer. */
   #read<T>(read: (store: MemoryStore) => Promise<T>): Promise<T> {
     // Some take so long that much is written before the answer.
-    const ms = this.#random.chance(0.1) ? SLOW_READ_MS : READ_MS;
+    const ms = this.#random.chance(0.2) ? SLOW_READ_MS : READ_MS;
     return new Promise((resolve) => {
       const answer = (result: Promise<T>) => {
         result.catch(() => {}); // whoever called hears of it with the answer

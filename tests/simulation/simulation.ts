@@ -175,7 +175,7 @@ class Simulation {
     else {
       const { length } = node.disk.writes;
       const lost = this.#random.below(
-        this.#random.chance(0.5) ? length + 1 : Math.min(length, NEW_WRITES) + 1,
+        this.#random.chance(0.3) ? length + 1 : Math.min(length, NEW_WRITES) + 1,
       );
       node.disk.writes = node.disk.writes.slice(0, length - lost);
     }

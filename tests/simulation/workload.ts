@@ -13,6 +13,8 @@ import type { Trace } from "./trace.ts";
 const QUEUES = ["jobs", "mails"] as const;
 /** Milliseconds that stopping a daemon, or leaving a peer, may take. */
 const CLOSING_MS = 8_000;
+/** Messages at the end of a log that are new. */
+const NEW_MESSAGES = 8;
 const HOUR_MS = 3_600_000;
 
 /** What the work is done on. */
@@ -137,7 +139,8 @@ export class Workload {
     const { model, trace } = this.#stage;
     const head = process.bus.logHead(topic, node.node).headId;
     if (head === 0) return;
-    const from = 1 + this.#random.below(head);
+    // Half of the time what is new, and may be on its way to whoever reads.
+    const from = head - this.#random.below(this.#random.chance(0.5) ? Math.min(head, NEW_MESSAGES) : head);
     const to = Math.min(head, from + this.#random.below(8));
     const range = {
       origin: node.name,
