@@ -63,12 +63,19 @@ export class Admission {
    */
   async enterInTurn(action: string, bytes: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
+    if (this.tryEnter(bytes)) return;
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > this.#limits.pendingBytes) {
       const state = `${this.#waitingBytes} bytes wait for room on their way to the disk`;
       throw exhausted(action, `${state}; wait for earlier messages and try again`);
     }
-    if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) await this.#wait(action, bytes, signal);
-    else this.enter(bytes);
+    await this.#wait(action, bytes, signal);
+  }
+
+  /** Enters where there is room and nobody waits for it; says whether it did. */
+  tryEnter(bytes: number): boolean {
+    if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) return false;
+    this.enter(bytes);
+    return true;
   }
 
   /** A call was accepted. */

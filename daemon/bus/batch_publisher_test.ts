@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { Appended, NewMessage } from "../store/store.ts";
-import { isBusError, NO_BYTES, openTestBus } from "./test_bus.ts";
+import type { OnceMessage, OnceOutcome } from "../store/store.ts";
+import { isBusError, NO_BYTES, openTestBus, publishText, textOf } from "./test_bus.ts";
 
 /** A store whose appends settle when the test lets them. */
 class HeldStore extends MemoryStore {
   readonly #waiting: (() => void)[] = [];
 
-  override async append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
-    const appended = super.append(batch);
+  override async appendOnce(batch: readonly OnceMessage[]): Promise<readonly OnceOutcome[]> {
+    const appended = super.appendOnce(batch);
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return await appended;
   }
@@ -65,4 +65,21 @@ Deno.test("Bus.publishBatch that waits for room ends by its signal and with the 
   store.release();
   await first;
   await closing;
+});
+
+Deno.test("Bus.publishBatch comes after what was published before it, and before what comes later", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  const text = (value: string) => new TextEncoder().encode(value);
+  await Promise.all([
+    publishText(bus, "a", "1"),
+    bus.publishBatch({
+      messages: ["2", "3"].map((it) => ({ topic: "a", payload: text(it), headers: NO_BYTES })),
+    }),
+    publishText(bus, "a", "4"),
+  ]);
+  const texts: string[] = [];
+  for await (const page of bus.fetch({ topic: "a", fromHeadId: 1, limit: 10 })) {
+    texts.push(...page.map(textOf));
+  }
+  assert.deepEqual(texts, ["1", "2", "3", "4"]);
 });

@@ -343,12 +343,16 @@ export class Bus {
    * later messages are gone.
    */
   async consume(request: ConsumeRequest): Promise<Consumer> {
+    this.#admission.checkOpen("consume");
+    // Now, and not when everything that follows was waited for.
+    const newest = this.#logs.sequence;
     // Loaded with the first one: a daemon that nobody consumes from should not hold it in memory.
     const { openConsumer } = await import("./open_consumer.ts");
     return await openConsumer(request, {
       store: this.#store,
       node: this.node,
       logs: this.#logs,
+      newest,
       stored: (action, call) => this.#stored(action, call),
     });
   }

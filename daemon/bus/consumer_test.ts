@@ -257,11 +257,24 @@ Deno.test("Consumer.next ends with unavailable also where the consumer was opene
   const bus = await openTestBus(new MemoryStore());
   await publishText(bus, "a", "1");
   const cursor = await bus.cursorAt(1);
-  const opening = consumeWith(bus, { from: { kind: "cursor", cursor } });
+  const opening = [
+    consumeWith(bus, { from: { kind: "cursor", cursor } }),
+    consumeWith(bus, { from: { kind: "newest" } }),
+  ];
+  const reading = Promise.allSettled(opening.map(async (consumer) => await (await consumer).next(LIMITS)));
   await bus.close();
-  for (const consumer of [await opening, await consumeWith(bus, { from: { kind: "newest" } })]) {
-    await assert.rejects(consumer.next(LIMITS), isBusError("unavailable"));
+  for (const result of await reading) {
+    assert.ok(result.status === "rejected" && isBusError("unavailable")(result.reason), result.status);
   }
+  await assert.rejects(consumeWith(bus, {}), isBusError("unavailable"));
+});
+
+Deno.test("Bus.consume from newest leaves out nothing that is published after the call", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  await publishText(bus, "a", "1");
+  const opening = consumeWith(bus, { from: { kind: "newest" } });
+  await publishText(bus, "a", "2");
+  assert.deepEqual(await drain(await opening), ["2"]);
 });
 
 Deno.test("Consumer.next gives nothing of a log that was set aside, neither out of memory nor of a page on its way", async () => {

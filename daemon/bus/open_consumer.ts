@@ -14,6 +14,8 @@ export interface ConsumerSource {
   readonly store: Store;
   readonly node: NodeName;
   readonly logs: Logs;
+  /** The sequence of the newest message when the consumer was asked for. */
+  readonly newest: number;
   /** Calls the store for somebody; rejects with BusError. */
   readonly stored: <T>(action: string, call: () => Promise<T>) => Promise<T>;
 }
@@ -22,11 +24,9 @@ const ONE = { messages: 1, bytes: 0 };
 
 /** A consumer as `Bus.consume` says. */
 export async function openConsumer(request: ConsumeRequest, source: ConsumerSource): Promise<Consumer> {
-  const { store, logs } = source;
+  const { store, logs, newest } = source;
   const { from, skipDeleted } = request;
   const filter = filterOf(request, source);
-  // "newest" is now, and not when the store has answered.
-  const newest = logs.arrivals.sequence;
   const first = from.kind === "newest" ? newest + 1 : await firstSequence(from, filter, source);
   return new Consumer(
     store,
