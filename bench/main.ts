@@ -17,6 +17,7 @@ import { available, H2LOAD, REDIS_SERVER } from "./programs.ts";
 import { RedisServer } from "./redis.ts";
 import { median, megabytes, perSecond, printRow, type Row } from "./report.ts";
 import { residentBytes } from "./resident.ts";
+import { deliveryAtRate } from "./open_loop.ts";
 import { readyWithMany, residentGrowth, tombstones, writtenAndKept } from "./storage.ts";
 
 const PAYLOAD_BYTES = 100;
@@ -93,7 +94,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
         durability: "group commit",
         figure: perSecond(median(rates.map((rate) => rate[key]))),
         against: { what: `${against} (${perSecond(median(rates.map(({ redis }) => redis)))})`, ratio },
-        target: { text: "0.75 ×", met: ratio >= 0.75 },
+        target: { text: "1 ×", met: ratio >= 1 },
       };
     };
     return [
@@ -118,7 +119,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
         what: `fdatasync of the folder (${perSecond(median(rates.map(({ floor }) => floor)))})`,
         ratio,
       },
-      target: { text: "0.6 ×", met: ratio >= 0.6 },
+      target: { text: "0.9 ×", met: ratio >= 0.9 },
     }];
   },
 
@@ -182,6 +183,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
     const data = await bench.fill(STORED_MESSAGES);
     const starts: number[] = [];
     const replays: number[] = [];
+    const consumed: number[] = [];
     const idles: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const begin = performance.now();
@@ -197,11 +199,24 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
       while (count < STORED_MESSAGES) count += (await subscription.nextBatch())?.length ?? 0;
       replays.push(STORED_MESSAGES / ((performance.now() - from) / 1_000));
       await subscription.close();
+      const begun = performance.now();
+      const consumer = client.consume("bench", { follow: false });
+      let given = 0;
+      for (let batch = await consumer.nextBatch(); batch !== null; batch = await consumer.nextBatch()) {
+        given += batch.length;
+      }
+      consumed.push(given / ((performance.now() - begun) / 1_000));
       await daemon.stop();
     }
     return [
       {
-        what: "replay of 1,000,000 messages through the SDK",
+        what: "replay of 1,000,000 messages by consume() of the SDK",
+        durability: "-",
+        figure: perSecond(median(consumed)),
+        target: { text: "500,000/s", met: median(consumed) >= 500_000 },
+      },
+      {
+        what: "replay of 1,000,000 messages by subscribe() of the SDK",
         durability: "-",
         figure: perSecond(median(replays)),
         target: { text: "250,000/s", met: median(replays) >= 250_000 },
@@ -225,6 +240,7 @@ const MEASUREMENTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> =
   "resident memory 200,000 to 10,000,000": residentGrowth,
   "ready with 10,000,000": readyWithMany,
   "tombstones": tombstones,
+  "delivery at 10,000 a second": deliveryAtRate,
   "unix sockets": ({ folder, bodyFile }) => unixAgainstTcp(folder, bodyFile),
   "idle connections": idleConnections,
   "idle subscribers": idleSubscribers,

@@ -16,7 +16,7 @@ export function msgbus(version: string): System {
     version,
     durability: (inFlight) => inFlight === 1 ? "fsync before every ack" : "group commit",
     load: (inFlight) =>
-      ({ 1: "h2load, unary", 50: "h2load, unary, 50 connections", 5_000: "SDK publish()" })[inFlight],
+      ({ 1: "h2load, unary", 50: "h2load, unary, 1 connection", 5_000: "SDK publish()" })[inFlight],
     replayLoad: "SDK consume()",
     fanoutLoad: "SDK publish() and consume(), 100 connections",
     messagesPerCommit: (inFlight) => inFlight === 1 ? 1 : undefined,
@@ -48,8 +48,8 @@ class RunningMsgbus implements RunningSystem {
 
   async publish(inFlight: InFlight, messages: number, payloadBytes: number): Promise<number> {
     if (inFlight === 5_000) return await this.#publishThroughSdk(inFlight, messages, payloadBytes);
-    await this.#publishByH2load(inFlight, 1, warmUpOf(messages), payloadBytes);
-    return await this.#publishByH2load(inFlight, 1, messages, payloadBytes);
+    await this.#publishByH2load(1, inFlight, warmUpOf(messages), payloadBytes);
+    return await this.#publishByH2load(1, inFlight, messages, payloadBytes);
   }
 
   async fill(messages: number, payloadBytes: number): Promise<void> {
