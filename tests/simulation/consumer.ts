@@ -13,6 +13,8 @@ const IMPATIENCE = new Error("it took too long");
 /** Milliseconds after a start of the node in which a consumer comes back. */
 const MAX_ABSENCE_MS = 6_000;
 
+const ONE = { messages: 1, bytes: 0 };
+
 /** A cursor, and what had been given when it was kept. */
 interface Kept {
   readonly cursor: string;
@@ -31,6 +33,8 @@ interface Place {
 export interface ConsumerWorld {
   readonly scheduler: Scheduler;
   readonly fail: (what: string) => void;
+  /** Asks to delete messages of a log of the node from one on; where they are of another node, nothing happens. */
+  readonly erase: (process: Process, first: SequencedMessage) => void;
 }
 
 /**
@@ -154,7 +158,7 @@ export class SimulatedConsumer {
     const random = this.#random;
     if (random.chance(0.3)) await this.#keep(process, consumer);
     while (process.alive && !random.chance(0.02)) {
-      const { messages } = await this.#next(consumer);
+      const { messages } = await this.#next(process, consumer);
       if (!process.alive) return;
       for (const message of messages) this.#take(process, message);
       const { sequence } = consumer;
@@ -167,10 +171,15 @@ export class SimulatedConsumer {
     consumer.close();
   }
 
-  async #next(consumer: Consumer): Promise<ConsumedPage> {
+  async #next(process: Process, consumer: Consumer): Promise<ConsumedPage> {
     const random = this.#random;
     const limits = { messages: random.pick([1, 3, 8, 100]), bytes: random.pick([50, 1_000_000]) };
     for (;;) {
+      if (random.chance(0.1)) {
+        const page = consumer.next(limits);
+        await this.#eraseAhead(process, consumer.sequence);
+        return await page;
+      }
       if (!random.chance(0.1)) return await consumer.next(limits);
       const patience = new AbortController();
       const rest = this.#world.scheduler.after(random.next() * 100, () => patience.abort(IMPATIENCE));
@@ -182,6 +191,12 @@ export class SimulatedConsumer {
         rest();
       }
     }
+  }
+
+  /** Deletes what comes after a sequence, and may be on its way. */
+  async #eraseAhead(process: Process, sequence: number): Promise<void> {
+    const { messages: [first] } = await process.store.memory.readAll(sequence + 1, {}, ONE);
+    if (first !== undefined) this.#world.erase(process, first);
   }
 
   async #keep(process: Process, { sequence }: Consumer): Promise<void> {

@@ -1,4 +1,5 @@
 import { BusError } from "../../daemon/bus/error.ts";
+import type { SequencedMessage } from "../../daemon/store/store.ts";
 import { SimulatedConsumer } from "./consumer.ts";
 import { Convergence } from "./convergence.ts";
 import { Disk } from "./disk.ts";
@@ -6,7 +7,7 @@ import { Follower } from "./follower.ts";
 import { forbidRuntime } from "./guard.ts";
 import { Model, readAll, readLog, readSetAside } from "./model.ts";
 import { Network } from "./network.ts";
-import { type Following, SimulatedNode } from "./node.ts";
+import { type Following, type Process, SimulatedNode } from "./node.ts";
 import { Random } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
 import { drawShape, type Shape, TOPICS } from "./shape.ts";
@@ -372,15 +373,19 @@ class Simulation {
     return followers;
   }
 
-  #drawConsumers({ name }: SimulatedNode): SimulatedConsumer[] {
+  #drawConsumers(node: SimulatedNode): SimulatedConsumer[] {
     const random = this.#random.fork();
     const world = {
       scheduler: this.#scheduler,
       fail: (what: string) => this.#fail(what),
+      erase: (process: Process, { topic, origin, headId }: SequencedMessage) => {
+        if (origin.deviceId !== node.name || !TOPICS.some((known) => known === topic)) return;
+        if (this.#scheduler.now < WORK_MS) this.#workload.deleteFrom(node, process, topic, headId);
+      },
     };
     return Array.from(
       { length: random.below(MAX_CONSUMERS + 1) },
-      () => new SimulatedConsumer(name, new Wanted(this.#nodes, random), world, random.fork()),
+      () => new SimulatedConsumer(node.name, new Wanted(this.#nodes, random), world, random.fork()),
     );
   }
 

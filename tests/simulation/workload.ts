@@ -135,12 +135,14 @@ export class Workload {
     this.deleteFrom(node, process, this.#random.pick(TOPICS));
   }
 
-  deleteFrom(node: SimulatedNode, process: Process, topic: string): void {
+  /** Deletes some messages of a log of the node, from a head on or anywhere. */
+  deleteFrom(node: SimulatedNode, process: Process, topic: string, fromHeadId?: number): void {
     const { model, trace } = this.#stage;
     const head = process.bus.logHead(topic, node.node).headId;
-    if (head === 0) return;
+    if (head === 0 || fromHeadId !== undefined && fromHeadId > head) return;
     // Half of the time what is new, and may be on its way to whoever reads.
-    const from = head - this.#random.below(this.#random.chance(0.5) ? Math.min(head, NEW_MESSAGES) : head);
+    const from = fromHeadId ??
+      head - this.#random.below(this.#random.chance(0.5) ? Math.min(head, NEW_MESSAGES) : head);
     const to = Math.min(head, from + this.#random.below(8));
     const range = {
       origin: node.name,
