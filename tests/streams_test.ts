@@ -1,6 +1,7 @@
 /** Publishing and consuming by streams, through daemons with their files as their users run them. */
 import assert from "node:assert/strict";
 import { type Client, connect, type Message } from "@msgbus/sdk";
+import { residentBytes } from "../bench/resident.ts";
 import { DaemonProcess, TempFolder } from "./daemon_process.ts";
 
 /** Publishes texts all at once. */
@@ -116,6 +117,26 @@ Deno.test("a consumer's cursor outlives the daemon, also one that was killed", a
     code: "FAILED_PRECONDITION",
     message: /another data directory/,
   });
+});
+
+Deno.test("a stream that goes on for long costs the daemon no more memory than at its beginning", async () => {
+  await using folder = await TempFolder.make();
+  await using daemon = await DaemonProcess.start(["--data", `${folder.path}/bus.sqlite`]);
+  await using client = connect(daemon.address);
+  const payload = crypto.getRandomValues(new Uint8Array(4_096));
+  const publishMegabytes = async (megabytes: number) => {
+    let left = megabytes * 256;
+    const lane = async () => {
+      while (left-- > 0) await client.publish("t", payload);
+    };
+    await Promise.all(Array.from({ length: 1_000 }, lane));
+  };
+  // One call for all of it: what it held on to would be held until it ends.
+  await publishMegabytes(50);
+  const before = residentBytes(daemon.pid);
+  await publishMegabytes(300);
+  const grown = (residentBytes(daemon.pid) - before) / 1e6;
+  assert.ok(grown < 150, `resident memory grew by ${grown} MB while 300 MB were published`);
 });
 
 Deno.test("live consumers get every message once, through a restart of the daemon, while others publish at full speed", async () => {

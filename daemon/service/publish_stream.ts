@@ -46,12 +46,11 @@ export class PublishStream {
    */
   async run(requests: AsyncIterable<Uint8Array>, ending: AbortSignal): Promise<void> {
     const iterator = requests[Symbol.asyncIterator]();
-    const ended = new Promise<undefined>((resolve) => this.#end = () => resolve(undefined));
-    ending.addEventListener("abort", this.#end, { once: true });
-    if (ending.aborted) this.#end();
+    const end = () => this.#end();
+    ending.addEventListener("abort", end, { once: true });
     try {
       for (;;) {
-        const request = await Promise.race([iterator.next(), ended]);
+        const request = await this.#next(iterator, ending);
         if (request === undefined || request.done === true || this.#failed !== undefined) break;
         await this.#take(this.#reader.read(request.value), ending);
         // Whoever does not read what became of his messages is not asked for more.
@@ -61,10 +60,25 @@ export class PublishStream {
       // Of an ending call everything that was taken is acknowledged, and who ends it says why.
       if (!ending.aborted) this.#failed ??= { error };
     } finally {
-      ending.removeEventListener("abort", this.#end);
+      ending.removeEventListener("abort", end);
     }
     while (this.#pending.length > 0) await this.#nextSettled();
     if (this.#failed !== undefined) throw this.#failed.error;
+  }
+
+  /**
+   * The next request; undefined when the call is to end first. No race with one promise for the whole call, which would
+   * keep every request for as long as that is pending.
+   */
+  #next(
+    iterator: AsyncIterator<Uint8Array>,
+    ending: AbortSignal,
+  ): Promise<IteratorResult<Uint8Array> | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#end = () => resolve(undefined);
+      if (ending.aborted || this.#failed !== undefined) this.#end();
+      else iterator.next().then(resolve, reject);
+    });
   }
 
   async #take(request: PublishStreamRequest, ending: AbortSignal): Promise<void> {
