@@ -30,8 +30,9 @@ export class PublishStream {
   #producer: Producer | undefined;
   #nextSequence = 1;
   #failed: { readonly error: unknown } | undefined;
-  /** Stops taking requests. */
-  #end = () => {};
+  #ended = false;
+  /** Set while the next request is awaited. */
+  #stopWaiting: (() => void) | undefined;
   #settled: (() => void) | undefined;
 
   constructor(node: NodeName, bus: BusAccess, call: StreamingServerCall) {
@@ -46,11 +47,11 @@ export class PublishStream {
    */
   async run(requests: AsyncIterable<Uint8Array>, ending: AbortSignal): Promise<void> {
     const iterator = requests[Symbol.asyncIterator]();
-    const end = () => this.#end();
-    ending.addEventListener("abort", end, { once: true });
+    ending.addEventListener("abort", this.#end, { once: true });
+    if (ending.aborted) this.#end();
     try {
       for (;;) {
-        const request = await this.#next(iterator, ending);
+        const request = await this.#next(iterator);
         if (request === undefined || request.done === true || this.#failed !== undefined) break;
         await this.#take(this.#reader.read(request.value), ending);
         // Whoever does not read what became of his messages is not asked for more.
@@ -60,26 +61,27 @@ export class PublishStream {
       // Of an ending call everything that was taken is acknowledged, and who ends it says why.
       if (!ending.aborted) this.#failed ??= { error };
     } finally {
-      ending.removeEventListener("abort", end);
+      ending.removeEventListener("abort", this.#end);
     }
     while (this.#pending.length > 0) await this.#nextSettled();
     if (this.#failed !== undefined) throw this.#failed.error;
   }
 
-  /**
-   * The next request; undefined when the call is to end first. No race with one promise for the whole call, which would
-   * keep every request for as long as that is pending.
-   */
-  #next(
-    iterator: AsyncIterator<Uint8Array>,
-    ending: AbortSignal,
-  ): Promise<IteratorResult<Uint8Array> | undefined> {
+  /** The next request; undefined when no more are taken. */
+  #next(requests: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array> | undefined> {
+    if (this.#ended) return Promise.resolve(undefined);
+    // No race with a promise that lives as long as the call: that one would keep every request in memory.
     return new Promise((resolve, reject) => {
-      this.#end = () => resolve(undefined);
-      if (ending.aborted || this.#failed !== undefined) this.#end();
-      else iterator.next().then(resolve, reject);
+      this.#stopWaiting = () => resolve(undefined);
+      requests.next().then(resolve, reject);
     });
   }
+
+  /** Stops taking requests. */
+  readonly #end = (): void => {
+    this.#ended = true;
+    this.#stopWaiting?.();
+  };
 
   async #take(request: PublishStreamRequest, ending: AbortSignal): Promise<void> {
     await this.#begin(request);

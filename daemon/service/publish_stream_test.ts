@@ -1,5 +1,7 @@
 /** PublishStream through the wire: a channel in memory, the service, the bus, a store in memory. */
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   Channel,
@@ -9,6 +11,7 @@ import {
   Status,
   StatusError,
   statusName,
+  type StreamingServerCall,
 } from "@msgbus/grpc";
 import {
   PublishStreamRequestSchema,
@@ -19,6 +22,7 @@ import { Bus } from "../bus/bus.ts";
 import type { BusLimits } from "../bus/limits.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { type AppendingProducer, type OnceMessage, type OnceOutcome, StoreError } from "../store/store.ts";
+import { PublishStream } from "./publish_stream.ts";
 import { registerStreams } from "./stream_methods.ts";
 import { streamHandlers } from "./stream_service.ts";
 
@@ -529,3 +533,27 @@ Deno.test("PublishStream stores a message with a key once, with a producer or wi
   ]);
   assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "2", "3"]);
 });
+
+Deno.test("PublishStream keeps no request in memory that it has taken", async () => {
+  const bus = await Bus.open({ store: new MemoryStore(), node: NODE, clock: () => NOW_MS, random: () => {} });
+  const taken: WeakRef<Uint8Array>[] = [];
+  async function* requests(): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 100; i++) {
+      const messages = [{ topic: "t", payload: text(String(i)) }];
+      const request = toBinary(PublishStreamRequestSchema, create(PublishStreamRequestSchema, { messages }));
+      taken.push(new WeakRef(request));
+      yield request;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 0)); // a reference is only weak in the turn after its own
+    collectGarbage();
+    const kept = taken.filter((request) => request.deref() !== undefined).length;
+    assert.ok(kept < 5, `${kept} of 100 requests are still in memory`);
+  }
+  const call = { send: () => true, ready: () => Promise.resolve() } as unknown as StreamingServerCall;
+  await new PublishStream(NODE, bus, call).run(requests(), new AbortController().signal);
+});
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}
