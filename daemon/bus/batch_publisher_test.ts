@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
 import type { OnceMessage, OnceOutcome } from "../store/store.ts";
-import { isBusError, NO_BYTES, openTestBus, publishText, textOf } from "./test_bus.ts";
+import { isBusError, LOCAL, NO_BYTES, openTestBus, publishText, textOf } from "./test_bus.ts";
 
 /** A store whose appends settle when the test lets them. */
 class HeldStore extends MemoryStore {
@@ -82,4 +82,41 @@ Deno.test("Bus.publishBatch comes after what was published before it, and before
     texts.push(...page.map(textOf));
   }
   assert.deepEqual(texts, ["1", "2", "3", "4"]);
+});
+
+Deno.test("Bus.publishBatch beside other publishes of the same turn leaves the newest head, and wakes subscribers", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  const subscription = bus.subscribe({ topic: "a", fromHeadId: 1, pageSize: 0 });
+  const consumer = await bus.consume({
+    patterns: ["a"],
+    origins: [],
+    from: { kind: "newest" },
+    skipDeleted: false,
+  });
+  const heads: number[] = [];
+  const reading = (async () => {
+    while (heads.length < 5) heads.push(...(await subscription.next()).map(({ headId }) => headId));
+  })();
+  const key = { topic: "a", payload: NO_BYTES, headers: NO_BYTES, key: "k" };
+  await Promise.all([publishText(bus, "a", "1"), bus.publishBatch(batch("a", 1, 1))]);
+  assert.equal(bus.head("a"), 3);
+  assert.equal(bus.sequence, 3);
+  await Promise.all([bus.publish(key), publishText(bus, "a", "5"), bus.publishBatch(batch("b", 1))]);
+  assert.equal(bus.head("a"), 5);
+  await reading;
+  assert.deepEqual(heads, [1, 2, 3, 4, 5]);
+  const consumed: number[] = [];
+  while (consumed.length < 5) {
+    const { messages } = await consumer.next({ messages: 10, bytes: 1_000 });
+    consumed.push(...messages.map(({ headId }) => headId));
+  }
+  assert.deepEqual(consumed, [1, 2, 3, 4, 5]);
+  await bus.close();
+});
+
+Deno.test("Bus.archive in the turn of a publish leaves the head of the log that begins anew", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  await publishText(bus, "a", "old");
+  await Promise.all([bus.archive("a", LOCAL), bus.publishBatch(batch("a", 1, 1))]);
+  assert.equal(bus.head("a"), 2);
 });

@@ -266,9 +266,11 @@ export class Bus {
     const log = this.#logs.get(topic, resolveNode(origin, this.node, "origin"));
     log?.leaving(true);
     try {
-      const name = await this.#stored(`set "${topic}" aside`, () => this.#store.archive(topic, origin));
-      log?.clear();
-      return name;
+      return await this.#stored(`set "${topic}" aside`, async () => {
+        const name = await this.#store.archive(topic, origin);
+        log?.clear(); // straight from the answer: what is published meanwhile is of the log that begins anew
+        return name;
+      });
     } finally {
       log?.leaving(false);
     }

@@ -1,4 +1,4 @@
-import type { Appended, Duplicate, NodeName, OnceRefusal, Store } from "../store/store.ts";
+import type { Appended, Duplicate, NodeName, OnceOutcome, OnceRefusal, Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { Log } from "./log.ts";
@@ -52,24 +52,13 @@ export class Publisher {
     const batch = this.#batch;
     if (batch.length === 0) return;
     this.#batch = [];
-    this.#append(batch).then(
-      (answers) => this.#committed(batch, answers),
-      (error: unknown) => this.#failed(batch, error),
-    );
-  }
-
-  async #append(batch: readonly PendingPublish[]): Promise<readonly Answer[]> {
-    if (batch.every(({ key }) => key === undefined)) return await this.#store.append(batch);
-    const answers: Answer[] = [];
-    for (const outcome of await this.#store.appendOnce(batch)) {
-      if (outcome.kind !== "appended") {
-        answers.push(outcome);
-        continue;
-      }
-      const { headId, sequence, count } = outcome;
-      for (let at = 0; at < count; at++) answers.push({ headId: headId + at, sequence: sequence + at });
+    // Straight from the store's answer, as batches are: answers are taken in the order in which the store gives them.
+    const failed = (error: unknown) => this.#failed(batch, error);
+    if (batch.every(({ key }) => key === undefined)) {
+      this.#store.append(batch).then((answers) => this.#committed(batch, answers), failed);
+    } else {
+      this.#store.appendOnce(batch).then((outcomes) => this.#committed(batch, answersOf(outcomes)), failed);
     }
-    return answers;
   }
 
   /** Heads first, then subscribers, then publishers: whoever hears of a message finds it. */
@@ -118,6 +107,15 @@ export class Publisher {
       this.#admission.exit(pendingBytes(pending.payload, pending.headers));
     });
   }
+}
+
+/** An answer for each message of a batch. */
+function answersOf(outcomes: readonly OnceOutcome[]): Answer[] {
+  return outcomes.flatMap((outcome): Answer[] => {
+    if (outcome.kind !== "appended") return [outcome];
+    const { headId, sequence, count } = outcome;
+    return Array.from({ length: count }, (_, at) => ({ headId: headId + at, sequence: sequence + at }));
+  });
 }
 
 /** The message that was stored first. Payload and headers are the same unless it was deleted. */
