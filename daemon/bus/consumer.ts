@@ -100,8 +100,12 @@ export class Consumer {
         break;
     }
     if (signal?.aborted) return Promise.reject(signal.reason);
+    const { behind } = this;
     const page = this.#recent(limits);
-    if (page === "none") return this.#wait(limits, signal);
+    if (page === "none") {
+      // Whoever was behind is told that he is not any more.
+      return behind ? Promise.resolve({ messages: NOTHING, caughtUp: true }) : this.#wait(limits, signal);
+    }
     return page === undefined ? this.#read(limits, signal) : Promise.resolve(page);
   }
 

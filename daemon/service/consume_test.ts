@@ -182,6 +182,15 @@ Deno.test("Consume says at once that there is nothing, and where that is", async
   assert.deepEqual(await again.until(1), ["a#2: 2"]);
 });
 
+Deno.test("Consume says that it has caught up also where nothing of what memory holds is wanted", async () => {
+  await using fixture = await Fixture.open();
+  const other = fixture.call({ start: { patterns: [">"] } });
+  await other.untilCaughtUp();
+  await fixture.publish("a", "1", "2");
+  await other.until(2);
+  assert.deepEqual(await fixture.call({ start: { patterns: ["b"] } }).untilCaughtUp(), []);
+});
+
 Deno.test("Consume goes on behind the cursor of any answer", async () => {
   await using fixture = await Fixture.open();
   await fixture.publish("a", "1", "2", "3");
