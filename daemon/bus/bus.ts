@@ -198,7 +198,8 @@ export class Bus {
    *
    * The outcomes are in the order of the messages, and each message belongs to one. Rejects, with nothing stored, with
    * "unavailable" when the bus closes, with the signal's reason when that aborts before there was room, and with
-   * failed_precondition when the producer was taken over by a higher epoch.
+   * resource_exhausted when as much waits for room already as there is. Where the producer was taken over by a higher
+   * epoch, it rejects with failed_precondition; what stands in front of a refused message may be stored then.
    */
   publishBatch(request: PublishBatchRequest, signal?: AbortSignal): Promise<readonly PublishOutcome[]> {
     return this.#batches.publish(request, signal);

@@ -7,15 +7,15 @@ import type { Producer, PublishOutcome } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
 import { MAX_STREAM_PENDING_BYTES } from "./limits.ts";
 import { type PublishStreamRequest, PublishStreamRequestReader } from "./publish_stream_request.ts";
-import { encodeOutcomes } from "./publish_stream_response.ts";
+import { encodeOutcomes, type SettledBatch } from "./publish_stream_response.ts";
 import { Slab } from "./slab.ts";
 
 /** A batch on its way to the disk. */
 interface PendingBatch {
   readonly firstSequence: number;
   readonly count: number;
-  /** Present when it is settled. */
-  outcomes: readonly PublishOutcome[] | undefined;
+  /** Present when it is settled; "failed" where nothing is known of it, and the call ends. */
+  outcomes: readonly PublishOutcome[] | "failed" | undefined;
 }
 
 /** One call of PublishStream: requests to batches of the bus, outcomes to acknowledgements in the order of the messages. */
@@ -30,6 +30,8 @@ export class PublishStream {
   #producer: Producer | undefined;
   #nextSequence = 1;
   #failed: { readonly error: unknown } | undefined;
+  /** Whether a batch failed: what was stored behind it can't be acknowledged. */
+  #hasGap = false;
   #ended = false;
   /** Set while the next request is awaited. */
   #stopWaiting: (() => void) | undefined;
@@ -117,7 +119,7 @@ export class PublishStream {
       (outcomes) => batch.outcomes = outcomes,
       (error: unknown) => {
         this.#failed ??= { error };
-        batch.outcomes = [];
+        batch.outcomes = "failed";
         this.#end();
       },
     ).finally(() => {
@@ -143,12 +145,16 @@ export class PublishStream {
     );
   }
 
-  /** Says what became of the batches that have settled, unless one before them has not. */
+  /** Says what became of the batches that have settled, unless one before them has not, or failed. */
   #acknowledge(): void {
-    let count = 0;
-    while (this.#pending[count]?.outcomes !== undefined) count++;
-    const settled = this.#pending.splice(0, count);
-    if (this.#failed === undefined && settled.length > 0) this.#call.send(encodeOutcomes(settled));
+    const settled: SettledBatch[] = [];
+    for (let batch = this.#pending[0]; batch?.outcomes !== undefined; batch = this.#pending[0]) {
+      this.#pending.shift();
+      const { firstSequence, count, outcomes } = batch;
+      if (outcomes === "failed") this.#hasGap = true;
+      else if (!this.#hasGap) settled.push({ firstSequence, count, outcomes });
+    }
+    if (settled.length > 0) this.#call.send(encodeOutcomes(settled));
     this.#settled?.();
   }
 

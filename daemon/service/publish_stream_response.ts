@@ -9,13 +9,13 @@ export interface SettledBatch {
   /** The sequence of its first message in the call. */
   readonly firstSequence: number;
   readonly count: number;
-  readonly outcomes: readonly PublishOutcome[] | undefined;
+  readonly outcomes: readonly PublishOutcome[];
 }
 
 /** What became of batches that follow one another, as a PublishStreamResponse. */
 export function encodeOutcomes(batches: readonly SettledBatch[]): Uint8Array {
   const response = create(PublishStreamResponseSchema);
-  for (const { firstSequence, count, outcomes = [] } of batches) {
+  for (const { firstSequence, count, outcomes } of batches) {
     for (const outcome of outcomes) {
       const sequence = BigInt(firstSequence + outcome.at);
       if (outcome.kind === "refused") {

@@ -347,6 +347,28 @@ Deno.test("PublishStream that must end acknowledges what it took, then says UNAV
   assert.equal((await statusOf(call.next())).code, Status.UNAVAILABLE);
 });
 
+Deno.test("PublishStream that fails acknowledges what is durable in front of the failure", async () => {
+  const store = new HeldStore();
+  await using fixture = await Fixture.open(store, { pendingBytes: 1_000 });
+  const [call, waiting] = [fixture.call(), fixture.call()];
+  store.held = true;
+  call.send({ messages: [{ topic: "a", payload: new Uint8Array(600) }] });
+  assert.ok((await call.next())?.welcome !== undefined);
+  while (store.waiting < 1) await settled();
+  waiting.send({ messages: [{ topic: "b", payload: new Uint8Array(600) }] });
+  assert.ok((await waiting.next())?.welcome !== undefined);
+  await settled();
+  call.send({ messages: [{ topic: "a", payload: new Uint8Array(600) }] }); // for which there is no room to wait
+  await settled();
+  store.release();
+  assert.equal((await call.next())?.acknowledged, 1n);
+  assert.equal((await statusOf(call.next())).code, Status.RESOURCE_EXHAUSTED);
+  while (store.waiting < 1) await settled();
+  store.release();
+  await waiting.until(1);
+  assert.equal(fixture.bus.head("a"), 1);
+});
+
 /** The runs and refusals up to a sequence, in short: first sequence, count, and what else counts. */
 async function answers(call: StreamCall, acknowledged: number): Promise<unknown[][]> {
   const responses = await call.until(acknowledged);
