@@ -99,6 +99,7 @@ export class BatchPublisher {
     for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
     // Without a wait where there is room: what is published in this turn keeps its order.
     if (!admission.tryEnter(bytes)) await admission.enterInTurn("publish", bytes, signal);
+    request.entered?.();
     try {
       return await this.#append(request);
     } finally {

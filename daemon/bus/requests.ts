@@ -55,6 +55,8 @@ export interface PublishBatchRequest {
   readonly producer?: Producer | undefined;
   /** The producer's sequence of the first message, from 1 on; each one behind it has the next. */
   readonly firstSequence?: number;
+  /** Called when there is room for it on the way to the disk, at once where there is. Not where it never is. */
+  readonly entered?: () => void;
 }
 
 /** Messages of a batch that follow one another in it and in one log, with ids that follow one another. */

@@ -115,16 +115,20 @@ export class PublishStream {
     this.#pending.push(batch);
     this.#pendingBytes += bytes;
     const producer = this.#producer;
-    this.#bus.publishBatch({ messages, producer, firstSequence }, ending).then(
-      (outcomes) => batch.outcomes = outcomes,
-      (error: unknown) => {
-        this.#failed ??= { error };
-        batch.outcomes = "failed";
-        this.#end();
-      },
-    ).finally(() => {
-      this.#pendingBytes -= bytes;
-      this.#acknowledge();
+    // Of each call no more than one batch waits for room in the node: the rest waits at its client.
+    await new Promise<void>((entered) => {
+      this.#bus.publishBatch({ messages, producer, firstSequence, entered }, ending).then(
+        (outcomes) => batch.outcomes = outcomes,
+        (error: unknown) => {
+          this.#failed ??= { error };
+          batch.outcomes = "failed";
+          this.#end();
+        },
+      ).finally(() => {
+        this.#pendingBytes -= bytes;
+        this.#acknowledge();
+        entered();
+      });
     });
   }
 

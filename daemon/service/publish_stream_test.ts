@@ -310,6 +310,22 @@ Deno.test("PublishStream waits in turn while the whole node has too much on the 
   assert.equal(fixture.bus.head("a"), 2);
 });
 
+Deno.test("PublishStream is refused for want of room only where many calls wait, not for what one of them sends ahead", async () => {
+  const store = new HeldStore();
+  await using fixture = await Fixture.open(store, { pendingBytes: 10_000 });
+  store.held = true;
+  const calls = Array.from({ length: 16 }, () => fixture.call());
+  for (const call of calls) {
+    for (let i = 0; i < 10; i++) call.send({ messages: [{ topic: "a", payload: new Uint8Array(300) }] });
+  }
+  const acknowledged = Promise.all(calls.map((call) => call.until(10)));
+  while (fixture.bus.head("a") !== 160) {
+    await settled();
+    while (store.waiting > 0) store.release();
+  }
+  await acknowledged;
+});
+
 Deno.test("PublishStream counts on from the sequence that a request without messages says", async () => {
   await using fixture = await Fixture.open();
   const call = fixture.call();
