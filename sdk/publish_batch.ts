@@ -27,6 +27,8 @@ export class PublishBatch {
   readonly messages: PendingPublish[] = [];
   /** Whether a daemon may have seen it. */
   sent = false;
+  /** Whether one may have stored it before the open call. */
+  resent = false;
   #bytes = new Uint8Array(FIRST_BYTES);
   #length = 0;
 

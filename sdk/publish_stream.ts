@@ -125,6 +125,7 @@ export class PublishStream {
   async #call(welcomed: () => void): Promise<never> {
     this.#sent = 0;
     this.#sentBytes = 0;
+    for (const batch of this.#batches) batch.resent = batch.sent;
     const over = new AbortController();
     const end = () => over.abort();
     this.#over.signal.addEventListener("abort", end, { once: true });
@@ -273,7 +274,12 @@ export class PublishStream {
     if (error.code === "UNIMPLEMENTED") {
       for (const [batch, message] of this.#takeAll()) {
         const { headers, payloadFrom, payloadTo } = message;
-        this.#onUnsupported(message, { payload: batch.request.subarray(payloadFrom, payloadTo), headers });
+        // Another daemon may have stored it, and a call of its own would store it again.
+        if (batch.resent) message.failed(this.#unknown("UNAVAILABLE", ` (${error.message})`));
+        else {this.#onUnsupported(message, {
+            payload: batch.request.subarray(payloadFrom, payloadTo),
+            headers,
+          });}
       }
       return false;
     }
@@ -323,16 +329,16 @@ export class PublishStream {
         if (message.settled) continue;
         if (message.deadlineMs > now) next = Math.min(next, message.deadlineMs);
         else {
-          message.failed(
-            new MsgbusError(
-              "DEADLINE_EXCEEDED",
-              `${this.#rpc.target}: the message was not acknowledged in time; it may be stored or not${why}`,
-            ),
-          );
+          message.failed(this.#unknown("DEADLINE_EXCEEDED", why));
         }
       }
     }
     if (next < Infinity) this.#expireAt(next);
+  }
+
+  #unknown(code: "UNAVAILABLE" | "DEADLINE_EXCEEDED", why: string): MsgbusError {
+    const state = code === "UNAVAILABLE" ? "was not acknowledged" : "was not acknowledged in time";
+    return new MsgbusError(code, `${this.#rpc.target}: the message ${state}; it may be stored or not${why}`);
   }
 
   #closed(): MsgbusError {

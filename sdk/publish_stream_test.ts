@@ -257,6 +257,23 @@ Deno.test("publish goes on in order after a loss with what came meanwhile", asyn
   assert.deepEqual(keeping.stored, numbers(1, 20));
 });
 
+Deno.test("publish does not publish again by itself what one daemon may have stored and the next has no streams for", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  keeping.unacknowledged = () => {
+    keeping.before = (): Promise<void> => {
+      throw new StatusError(Status.UNIMPLEMENTED, "no such service");
+    };
+    return keeping.daemon.stop().then(() => void keeping.daemon.start());
+  };
+  const results = await Promise.allSettled(numbers(1, 3).map((number) => client.publish("orders", number)));
+  for (const result of results) {
+    assert.ok(result.status === "rejected" && isError("UNAVAILABLE", /may be stored or not/)(result.reason));
+  }
+  assert.deepEqual(keeping.stored, numbers(1, 3));
+  assert.equal(keeping.singles, 0);
+});
+
 Deno.test("publish fails at once where no daemon is there, and nothing had been sent", async () => {
   await using keeping = new KeepingDaemon();
   const client = keeping.daemon.client();
