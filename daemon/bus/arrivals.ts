@@ -1,9 +1,17 @@
 import type { NodeName } from "../store/store.ts";
 import type { Consumer } from "./consumer.ts";
-import type { BusLimits } from "./limits.ts";
+import { type BusLimits, MAX_RECENT_DELETIONS } from "./limits.ts";
 import type { Message } from "./message.ts";
 import { isSameNode } from "./names.ts";
 import { type RecentBudget, RecentMessages } from "./recent_messages.ts";
+
+/** A range of a log that was deleted. */
+interface Deletion {
+  readonly topic: string;
+  readonly origin: NodeName;
+  readonly from: number;
+  readonly to: number;
+}
 
 /** The messages of all logs in the order in which this node committed them, and who consumes them in that order. */
 export class Arrivals {
@@ -11,6 +19,8 @@ export class Arrivals {
   readonly #consumers = new Set<Consumer>();
   #sequence = 0;
   #deletions = 0;
+  /** The last of them, as far as somebody may ask. */
+  #recentDeletions: Deletion[] = [];
   #disconnected = false;
 
   constructor(budget: RecentBudget, limits: BusLimits) {
@@ -22,9 +32,20 @@ export class Arrivals {
     return this.#sequence;
   }
 
-  /** How often messages were deleted: what was read before may be what was erased since. */
+  /** How often messages were deleted, or a log set aside. */
   get deletions(): number {
     return this.#deletions;
+  }
+
+  /**
+   * Whether a message was deleted since that was so often: what was read before may be what was erased. Undefined where
+   * nobody knows any more, or a log was set aside. To be asked by those that consume.
+   */
+  deletedSince(deletions: number): ((message: Message) => boolean) | undefined {
+    const count = this.#deletions - deletions;
+    if (count > this.#recentDeletions.length) return undefined;
+    const ranges = this.#recentDeletions.slice(this.#recentDeletions.length - count);
+    return (message) => ranges.some((range) => covers(range, message));
   }
 
   /** Whether anybody consumes; otherwise messages need not be handed over. */
@@ -55,15 +76,17 @@ export class Arrivals {
 
   markDeleted(topic: string, origin: NodeName, from: number, to: number): void {
     this.#deletions++;
-    this.#recent.markDeleted((message) =>
-      message.headId >= from && message.headId <= to && message.topic === topic &&
-      isSameNode(message.origin, origin)
-    );
+    if (!this.consumed) return;
+    const deletion = { topic, origin, from, to };
+    this.#recentDeletions.push(deletion);
+    if (this.#recentDeletions.length > MAX_RECENT_DELETIONS) this.#recentDeletions.shift();
+    this.#recent.markDeleted((message) => covers(deletion, message));
   }
 
   /** A log was set aside: what is in memory may be of it. */
   forget(): void {
     this.#deletions++;
+    this.#recentDeletions = [];
     this.#recent.clear();
   }
 
@@ -75,7 +98,9 @@ export class Arrivals {
 
   leave(consumer: Consumer): void {
     this.#consumers.delete(consumer);
-    if (!this.consumed) this.#recent.clear();
+    if (this.consumed) return;
+    this.#recentDeletions = [];
+    this.#recent.clear();
   }
 
   /** Ends every consumer because the bus closes. */
@@ -83,4 +108,9 @@ export class Arrivals {
     this.#disconnected = true;
     for (const consumer of [...this.#consumers]) consumer.disconnect();
   }
+}
+
+function covers({ topic, origin, from, to }: Deletion, message: Message): boolean {
+  return message.headId >= from && message.headId <= to && message.topic === topic &&
+    isSameNode(message.origin, origin);
 }

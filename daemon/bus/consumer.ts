@@ -1,4 +1,4 @@
-import type { ReadLimits, SequencedMessage, Store } from "../store/store.ts";
+import type { ReadLimits, Store } from "../store/store.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { BusError, closingError, toBusError } from "./error.ts";
 import type { LogFilter } from "./log_filter.ts";
@@ -160,7 +160,7 @@ export class Consumer {
     return messages.length === 0 ? "none" : { messages, caughtUp: this.#next > sequence };
   }
 
-  #wants({ topic, origin, headId, createdAtMs, deleted }: Message | SequencedMessage): boolean {
+  #wants({ topic, origin, headId, createdAtMs, deleted }: Message): boolean {
     const { fromHeadId, createdFromMs, skipDeleted } = this.#limits;
     return headId >= fromHeadId && createdAtMs >= createdFromMs && !(skipDeleted && deleted) &&
       this.#filter.wants(topic, origin);
@@ -199,14 +199,17 @@ export class Consumer {
       const page = await this.#store.readAll(this.#next, filter, limits).catch((error: unknown) => {
         throw toBusError("consume", error);
       });
-      // Messages were deleted while this page was on its way: what it holds may have been erased since.
-      if (deletions !== this.#arrivals.deletions) continue;
+      // What was deleted while this page was on its way has been erased since.
+      const isDeleted = this.#arrivals.deletedSince(deletions);
+      if (isDeleted === undefined) continue;
       const messages: Message[] = [];
       for (const message of page.messages) {
         // The store may be ahead of us by a commit whose answer is still on its way.
         if (message.sequence > committed) return { messages, next: committed + 1 };
         // The lists may be older than a log.
-        if (this.#wants(message)) messages.push(Message.stored(message.topic, message.origin, message));
+        const stored = Message.stored(message.topic, message.origin, message);
+        const current = isDeleted(stored) ? stored.erased() : stored;
+        if (this.#wants(current)) messages.push(current);
       }
       return { messages, next: Math.min(page.next, committed + 1) };
     }

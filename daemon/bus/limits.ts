@@ -65,5 +65,8 @@ export const MAX_CONSUMER_PATTERNS = 100;
 /** Logs of a consumer whose places of a head are looked up one by one; where there are more, reading begins with the oldest message. */
 export const MAX_LOGS_LOOKED_UP = 16;
 
+/** Deletions that are known of while a consumer's page is on its way; where there were more, the page is read again. */
+export const MAX_RECENT_DELETIONS = 256;
+
 /** A larger limit or page size is served as this. */
 export const MAX_FETCH_LIMIT = 10_000;

@@ -3,6 +3,8 @@ import type { KeptBytes, NodeName, StoredMessage } from "../store/store.ts";
 /** What knows a message's id, and makes it when it is asked for. */
 export type MessageSource = Pick<StoredMessage, "id" | "kept">;
 
+const NO_BYTES = new Uint8Array();
+
 /** A committed message. One object serves every reader, so nothing in it may be changed. */
 export class Message {
   readonly topic: string;
@@ -52,6 +54,12 @@ export class Message {
   static stored(topic: string, origin: NodeName, stored: StoredMessage): Message {
     const { headId, sequence, createdAtMs, payload, headers, deleted } = stored;
     return new Message(topic, origin, headId, sequence, stored, createdAtMs, payload, headers, deleted);
+  }
+
+  /** The same message without payload and headers, after it was deleted. */
+  erased(): Message {
+    const { topic, origin, headId, sequence, id, createdAtMs } = this;
+    return new Message(topic, origin, headId, sequence, id, createdAtMs, NO_BYTES, NO_BYTES, true);
   }
 
   /** A UUID for messages published here. */

@@ -1,6 +1,6 @@
 import type { BusLimits } from "./limits.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "./limits.ts";
-import { Message } from "./message.ts";
+import type { Message } from "./message.ts";
 
 /** One remembered message. All of them, over all logs, form a list from the oldest to the newest. */
 interface Entry {
@@ -131,7 +131,7 @@ export class RecentMessages {
   markDeleted(isMeant: (message: Message) => boolean): void {
     for (let at = this.#start; at < this.#entries.length; at++) {
       const entry = this.#entries[at];
-      if (entry !== undefined && isMeant(entry.message)) entry.message = tombstone(entry.message);
+      if (entry !== undefined && isMeant(entry.message)) entry.message = entry.message.erased();
     }
   }
 
@@ -140,10 +140,4 @@ export class RecentMessages {
     this.#entries = [];
     this.#start = 0;
   }
-}
-
-const NO_BYTES = new Uint8Array();
-
-function tombstone({ topic, origin, headId, sequence, id, createdAtMs }: Message): Message {
-  return new Message(topic, origin, headId, sequence, id, createdAtMs, NO_BYTES, NO_BYTES, true);
 }
