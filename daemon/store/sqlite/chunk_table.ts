@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import { SCANNED_BYTES, SCANNED_CHUNKS, SCANNED_MESSAGES } from "./limits.ts";
 import { joined } from "./joined.ts";
 import type { LogTail } from "./log_tail.ts";
+import { MissingMessagesError } from "./missing_messages_error.ts";
 import { MessageLookup } from "./message_lookup.ts";
 import { type ChunkRow, Page, type Wanted } from "./page.ts";
 
@@ -116,9 +117,7 @@ export class ChunkTable {
     for (let most = FIRST_ROWS; from <= log.head && !page.full; most = Math.min(most * 2, MOST_ROWS)) {
       const { select, parameters } = this.#selection(log, from);
       const found = select.rows(Math.min(most, page.left.messages), ...parameters);
-      const [first] = found;
-      if (first === undefined) throw missing(log, from);
-      const skipped = from - first[1];
+      const skipped = from - requireAll(found, HEAD, from);
       const rows = found.slice(0, rowsFor(page.left, found, 0, skipped));
       const content = select.content(rows.length, ...parameters);
       from = takeAll(page, rows, content, skipped).head;
@@ -132,7 +131,7 @@ export class ChunkTable {
     while (from <= to) {
       const { select, parameters } = this.#selection(log, from);
       const rows = select.rows(ERASED_ROWS, ...parameters);
-      if (rows.length === 0) throw missing(log, from);
+      requireAll(rows, HEAD, from);
       for (const row of rows) {
         const [, firstHead, , count] = row;
         if (firstHead > to) break;
@@ -172,7 +171,7 @@ export class ChunkTable {
     const goesOn = () => !page.full && scan.messages > 0 && scan.bytes > 0;
     for (let most = FIRST_ROWS; next <= last && looked < SCANNED_CHUNKS && goesOn(); most *= 2) {
       const found = this.#bySequence.rows(Math.min(most, MOST_ROWS), next, last);
-      if (found.length === 0) throw new Error(`Cannot read sequence ${next}: it is in no chunk`);
+      requireAll(found, SEQUENCE, next);
       looked += found.length;
       for (let at = 0; at < found.length && goesOn();) {
         const [, , firstSequence = 0, count = 0] = found[at] ?? [];
@@ -264,6 +263,22 @@ function least(a: ReadLimits, b: ReadLimits): ReadLimits {
   return { messages: Math.min(a.messages, b.messages), bytes: Math.min(a.bytes, b.bytes) };
 }
 
-function missing(log: LogTail, head: number): Error {
-  return new Error(`Cannot read head ${head} of "${log.topic}": it is in no chunk`);
+/** Where a ChunkRow has what its first message is counted by. */
+const HEAD = 1;
+const SEQUENCE = 2;
+
+/**
+ * Says where the first row begins. Throws MissingMessagesError unless `from` lies in it and each other row begins where
+ * the one before it ends: else messages would be passed over in silence.
+ */
+function requireAll(rows: readonly ChunkRow[], place: typeof HEAD | typeof SEQUENCE, from: number): number {
+  const [first] = rows;
+  if (first === undefined || first[place] > from) throw new MissingMessagesError(from);
+  let end = first[place];
+  for (const row of rows) {
+    if (row[place] !== end) throw new MissingMessagesError(end);
+    end += row[3];
+  }
+  if (first[place] + first[3] <= from) throw new MissingMessagesError(from);
+  return first[place];
 }

@@ -226,3 +226,27 @@ Deno.test("Database says broken to all that changes something after it found a c
     }
   }
 });
+
+Deno.test("Database says broken where chunks are missing, and passes over nothing in silence", () => {
+  const finds: ((database: TestDatabase) => unknown)[] = [
+    (database) => database.read("t"),
+    (database) => database.read("t", 4),
+    (database) => database.readAll(1, {}),
+    (database) => database.readAll(5, {}),
+    (database) => database.readAll(1, { only: [{ topic: "u", origin: NODE_A }] }),
+    (database) => database.deleteRange(1, 7),
+  ];
+  for (const find of finds) {
+    const database = openDatabase();
+    for (let i = 0; i < 3; i++) database.append(...many(3));
+    database.close();
+    const db = new DatabaseSync(database.path);
+    db.exec("DELETE FROM chunks WHERE first_sequence = 4");
+    db.close();
+    const again = new TestDatabase(database.path);
+    const broken = (error: unknown) => error instanceof StoreError && error.code === "broken";
+    assert.throws(() => find(again), broken, `${find}`);
+    assert.throws(() => again.check(), broken);
+    again.close();
+  }
+});

@@ -4,6 +4,7 @@ import { DamagedMessagesError } from "../message_codec.ts";
 import { inspectDatabaseFile, notWritable } from "./database_file.ts";
 import { WAL_BYTES_KEPT } from "./limits.ts";
 import { statIfThere } from "./paths.ts";
+import { MissingMessagesError } from "./missing_messages_error.ts";
 import { migrate } from "./schema.ts";
 import * as sqlite from "./sqlite_error.ts";
 import { WriteAheadLog } from "./write_ahead_log.ts";
@@ -127,7 +128,9 @@ export class Connection {
   readFailed(error: unknown): StoreError {
     if (error instanceof StoreError) return error;
     const failure = this.#brokenBy("read", error);
-    if (error instanceof DamagedMessagesError) this.#broken ??= failure;
+    if (error instanceof DamagedMessagesError || error instanceof MissingMessagesError) {
+      this.#broken ??= failure;
+    }
     switch (sqlite.primaryCode(error)) {
       case sqlite.SQLITE_CORRUPT:
       case sqlite.SQLITE_NOTADB:

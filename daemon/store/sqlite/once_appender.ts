@@ -17,6 +17,7 @@ import { KeyTable } from "./key_table.ts";
 import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import type { MessageLookup } from "./message_lookup.ts";
+import { MissingMessagesError } from "./missing_messages_error.ts";
 import { type Producer, ProducerTables } from "./producer_tables.ts";
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -211,7 +212,7 @@ class OneByOne {
     this.#new.end();
     logs.flush();
     const found = this.#lookup.find(sequence);
-    if (found === undefined) throw new Error(`Cannot find message ${sequence}: it is in no chunk`);
+    if (found === undefined) throw new MissingMessagesError(sequence);
     const { id, createdAtMs, deleted } = this.#lookup.message;
     const same = logs.isOf(found.log, log) && (deleted || isSameContent(this.#lookup.message, message));
     if (!same) return { kind: "refused", at, reason };
