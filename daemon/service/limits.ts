@@ -1,6 +1,12 @@
 /** Payload and header bytes, and 256 per message, that one PublishStream may have on their way to the disk; then the daemon reads no more of it. */
 export const MAX_STREAM_PENDING_BYTES = 8 << 20;
 
+/**
+ * Messages that PublishStream hands to the bus at a time; a request with more is taken in parts. Many tiny ones would
+ * count for more than all the room on the way to the disk, and keep everybody waiting until nothing else was there.
+ */
+export const MAX_BATCH_MESSAGES = 16_384;
+
 /** Messages of one answer of Consume at most. */
 export const CONSUME_PAGE_MESSAGES = 2_000;
 

@@ -3,9 +3,9 @@ import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
 import { PublishStreamResponseSchema } from "@msgbus/proto/stream";
 import type { BusAccess } from "../bus/bus_access.ts";
 import { pendingBytes } from "../bus/pending_publish.ts";
-import type { Producer, PublishOutcome } from "../bus/requests.ts";
+import type { BatchMessage, Producer, PublishOutcome } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
-import { MAX_STREAM_PENDING_BYTES } from "./limits.ts";
+import { MAX_BATCH_MESSAGES, MAX_STREAM_PENDING_BYTES } from "./limits.ts";
 import { type PublishStreamRequest, PublishStreamRequestReader } from "./publish_stream_request.ts";
 import { encodeOutcomes, type SettledBatch } from "./publish_stream_response.ts";
 import { Slab } from "./slab.ts";
@@ -104,7 +104,20 @@ export class PublishStream {
       );
     }
     this.#nextSequence = firstSequence + messages.length; // also of none: they may come with the next request
-    if (messages.length === 0) return;
+    for (let at = 0; at < messages.length && this.#failed === undefined; at += MAX_BATCH_MESSAGES) {
+      const part = messages.length <= MAX_BATCH_MESSAGES
+        ? messages
+        : messages.slice(at, at + MAX_BATCH_MESSAGES);
+      await this.#publish(part, firstSequence + at, ending);
+    }
+  }
+
+  /** Hands a batch over; settles when there is room for it on the way to the disk. */
+  async #publish(
+    messages: readonly BatchMessage[],
+    firstSequence: number,
+    ending: AbortSignal,
+  ): Promise<void> {
     let bytes = 0;
     for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
     while (this.#pendingBytes > 0 && this.#pendingBytes + bytes > MAX_STREAM_PENDING_BYTES) {

@@ -326,6 +326,22 @@ Deno.test("PublishStream is refused for want of room only where many calls wait,
   await acknowledged;
 });
 
+Deno.test("PublishStream takes a request of very many messages in parts, in order", async () => {
+  const parts: number[] = [];
+  class CountingStore extends MemoryStore {
+    override appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer) {
+      parts.push(batch.length);
+      return super.appendOnce(batch, producer);
+    }
+  }
+  await using fixture = await Fixture.open(new CountingStore());
+  const call = fixture.call();
+  call.send({ producer: { id: "p" }, messages: Array.from({ length: 40_000 }, () => ({ topic: "a" })) });
+  await call.until(40_000);
+  assert.deepEqual(parts, [16_384, 16_384, 7_232]);
+  assert.equal(fixture.bus.head("a"), 40_000);
+});
+
 Deno.test("PublishStream counts on from the sequence that a request without messages says", async () => {
   await using fixture = await Fixture.open();
   const call = fixture.call();
