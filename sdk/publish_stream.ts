@@ -16,7 +16,7 @@ import { Message } from "./message.ts";
 import { type NodeId, nodeIdOf } from "./node_id.ts";
 import type { EncodedPayload } from "./payload.ts";
 import type { PendingPublish } from "./pending_publish.ts";
-import { PublishBatch } from "./publish_batch.ts";
+import { PublishBatch, requestBytes } from "./publish_batch.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
 import { sleep } from "./sleep.ts";
 import { randomUuid } from "./uuid.ts";
@@ -77,7 +77,7 @@ export class PublishStream {
     let batch = this.#batches.at(-1);
     if (
       batch === undefined || this.#sent === this.#batches.length || batch.sent ||
-      batch.length + encoded.payload.length > SDK_LIMITS.publishBatchBytes
+      batch.length + requestBytes(message.topic, encoded) > SDK_LIMITS.publishBatchBytes
     ) {
       batch = new PublishBatch(this.#nextSequence);
       this.#batches.push(batch);

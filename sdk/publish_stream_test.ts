@@ -355,6 +355,18 @@ Deno.test("publish rejects payloads that can't be sent, and no other message", a
   assert.deepEqual(keeping.stored, ["1", "3"]);
 });
 
+Deno.test("publish makes no request too large of messages that are not, whatever their headers", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  const headers = { h: "€".repeat(1_397_900) }; // a message of just below 4 MiB
+  await Promise.all([
+    client.publish("orders", "x".repeat(200_000)),
+    client.publish("orders", "2", { headers }),
+    client.publish("orders", "3"),
+  ]);
+  assert.deepEqual(keeping.batches, [1, 1, 1]);
+});
+
 Deno.test("publish ends with DEADLINE_EXCEEDED or CANCELLED for the message concerned only", async () => {
   await using keeping = new KeepingDaemon();
   const timers: { at: number; callback: () => void }[] = [];
