@@ -1,3 +1,4 @@
+import { SDK_LIMITS } from "./limits.ts";
 import type { EncodedPayload } from "./payload.ts";
 import type { PendingPublish } from "./pending_publish.ts";
 
@@ -82,6 +83,18 @@ export function requestBytes(topic: string, { payload, headers }: EncodedPayload
   let bytes = 64 + MAX_KEY_BYTES + topic.length * 3 + payload.length;
   for (const name in headers) bytes += 24 + (name.length + (headers[name]?.length ?? 0)) * 3;
   return bytes;
+}
+
+/** Whether a message fits into a request that the daemon takes. */
+export function fitsRequest(topic: string, encoded: EncodedPayload): boolean {
+  const { maxPublishRequestBytes: most } = SDK_LIMITS;
+  if (requestBytes(topic, encoded) <= most) return true;
+  // Close to the limit it is counted: texts are mostly a third of what they might be.
+  let bytes = 64 + MAX_KEY_BYTES + encoder.encode(topic).length + encoded.payload.length;
+  for (const [name, value] of Object.entries(encoded.headers)) {
+    bytes += 24 + encoder.encode(name).length + encoder.encode(value).length;
+  }
+  return bytes <= most;
 }
 
 function topicBytes(topic: string): Uint8Array {

@@ -367,6 +367,19 @@ Deno.test("publish makes no request too large of messages that are not, whatever
   assert.deepEqual(keeping.batches, [1, 1, 1]);
 });
 
+Deno.test("publish keeps the order of the largest messages with the largest headers too", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  const headers = { h: "x".repeat(60 << 10) };
+  await Promise.all([
+    client.publish("orders", "1"),
+    client.publish("orders", "2".padEnd((4 << 20) - (80 << 10)), { headers }),
+    client.publish("orders", "3"),
+  ]);
+  assert.deepEqual(keeping.stored.map((text) => text.trim()), ["1", "2", "3"]);
+  assert.equal(keeping.singles, 0);
+});
+
 Deno.test("publish ends with DEADLINE_EXCEEDED or CANCELLED for the message concerned only", async () => {
   await using keeping = new KeepingDaemon();
   const timers: { at: number; callback: () => void }[] = [];

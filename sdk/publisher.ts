@@ -2,12 +2,11 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@msgbus/grpc";
 import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
 import type { CallOptions } from "./call_options.ts";
-import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
 import { MessageDecoder } from "./message_decoder.ts";
 import { type EncodedPayload, encodePayload, type Payload } from "./payload.ts";
 import { PendingPublish } from "./pending_publish.ts";
-import { requestBytes } from "./publish_batch.ts";
+import { fitsRequest } from "./publish_batch.ts";
 import { PublishStream } from "./publish_stream.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
 
@@ -76,8 +75,9 @@ export class Publisher {
   #add(pending: PendingPublish, encoded: EncodedPayload): void {
     if (pending.settled) return;
     // The daemon refuses such a request, and with it would end the stream.
-    const tooLarge = requestBytes(pending.topic, encoded) > SDK_LIMITS.maxPublishRequestBytes;
-    if (this.#singly || tooLarge) return void this.#publishSingly(pending, encoded);
+    if (this.#singly || !fitsRequest(pending.topic, encoded)) {
+      return void this.#publishSingly(pending, encoded);
+    }
     if (!this.#single && this.#held.length === 0 && this.#stream.inUse) {
       return this.#stream.add(pending, encoded);
     }
