@@ -1,4 +1,5 @@
 import { MsgbusError } from "./error.ts";
+import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
 
 /** A message on its way, and who waits for it. What settles it first counts. */
@@ -63,4 +64,13 @@ export class PendingPublish {
   readonly #onAbort = (): void => {
     this.failed(new MsgbusError("CANCELLED", "the call was cancelled"));
   };
+}
+
+/** What a message is refused with where so many bytes of others wait. */
+export function tooMuchWaits(bytes: number): MsgbusError {
+  return new MsgbusError(
+    "RESOURCE_EXHAUSTED",
+    `Cannot publish: ${bytes} bytes wait for the daemon, limit is ${SDK_LIMITS.maxWaitingPublishBytes}; ` +
+      "await earlier messages first",
+  );
 }

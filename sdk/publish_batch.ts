@@ -78,9 +78,17 @@ export class PublishBatch {
 
 const NO_BYTES = new Uint8Array();
 
+/** Bytes of a request beside topic, payload and headers of its message, at most. */
+const REQUEST_OVERHEAD_BYTES = 64 + MAX_KEY_BYTES;
+
 /** Bytes that a message takes in a request, at most. */
-export function requestBytes(topic: string, { payload, headers }: EncodedPayload): number {
-  let bytes = 64 + MAX_KEY_BYTES + topic.length * 3 + payload.length;
+export function requestBytes(topic: string, encoded: EncodedPayload): number {
+  return REQUEST_OVERHEAD_BYTES + contentBytes(topic, encoded);
+}
+
+/** Bytes that topic, payload and headers take in a request, at most. */
+export function contentBytes(topic: string, { payload, headers }: EncodedPayload): number {
+  let bytes = topic.length * 3 + payload.length;
   for (const name in headers) bytes += 24 + (name.length + (headers[name]?.length ?? 0)) * 3;
   return bytes;
 }
@@ -90,7 +98,7 @@ export function fitsRequest(topic: string, encoded: EncodedPayload): boolean {
   const { maxPublishRequestBytes: most } = SDK_LIMITS;
   if (requestBytes(topic, encoded) <= most) return true;
   // Close to the limit it is counted: texts are mostly a third of what they might be.
-  let bytes = 64 + MAX_KEY_BYTES + encoder.encode(topic).length + encoded.payload.length;
+  let bytes = REQUEST_OVERHEAD_BYTES + encoder.encode(topic).length + encoded.payload.length;
   for (const [name, value] of Object.entries(encoded.headers)) {
     bytes += 24 + encoder.encode(name).length + encoder.encode(value).length;
   }

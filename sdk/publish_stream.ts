@@ -15,7 +15,7 @@ import { SDK_LIMITS } from "./limits.ts";
 import { Message } from "./message.ts";
 import { type NodeId, nodeIdOf } from "./node_id.ts";
 import type { EncodedPayload } from "./payload.ts";
-import type { PendingPublish } from "./pending_publish.ts";
+import { type PendingPublish, tooMuchWaits } from "./pending_publish.ts";
 import { PublishBatch, requestBytes } from "./publish_batch.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
 import { sleep } from "./sleep.ts";
@@ -67,13 +67,7 @@ export class PublishStream {
   /** Takes a message. Throws MsgbusError: RESOURCE_EXHAUSTED where too many wait already, UNAVAILABLE after `close`. */
   add(message: PendingPublish, encoded: EncodedPayload): void {
     if (this.#over.signal.aborted) throw this.#closed();
-    if (this.#waitingBytes > SDK_LIMITS.maxWaitingPublishBytes) {
-      throw new MsgbusError(
-        "RESOURCE_EXHAUSTED",
-        `Cannot publish: ${this.#waitingBytes} bytes wait for the daemon, limit is ` +
-          `${SDK_LIMITS.maxWaitingPublishBytes}; await earlier messages first`,
-      );
-    }
+    if (this.#waitingBytes > SDK_LIMITS.maxWaitingPublishBytes) throw tooMuchWaits(this.#waitingBytes);
     let batch = this.#batches.at(-1);
     if (
       batch === undefined || this.#sent === this.#batches.length || batch.sent ||

@@ -450,6 +450,25 @@ Deno.test("publish refuses to hold more than 64 MiB that wait", async () => {
   assert.equal(keeping.stored.length, 20 - refused.length);
 });
 
+Deno.test("publish refuses to hold more than 64 MiB also while a message is on its way alone", async () => {
+  await using keeping = new KeepingDaemon();
+  const client = keeping.daemon.client();
+  const alone = gate();
+  keeping.before = () => alone.opened;
+  const first = client.publish("orders", "1");
+  while (keeping.singles === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const payload = new Uint8Array(1 << 20);
+  let refused = 0;
+  const others = Array.from({ length: 70 }, () => client.publish("orders", payload));
+  for (const other of others) other.catch(() => refused++);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(refused, 6);
+  await assert.rejects(others.at(-1) ?? first, isError("RESOURCE_EXHAUSTED", /await earlier messages/));
+  alone.open();
+  await first;
+  await Promise.allSettled(others);
+});
+
 Deno.test("close ends publishes that wait with UNAVAILABLE", async () => {
   await using keeping = new KeepingDaemon();
   const client = keeping.daemon.client();

@@ -2,11 +2,12 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@msgbus/grpc";
 import { MsgbusService, PublishRequestSchema } from "@msgbus/proto";
 import type { CallOptions } from "./call_options.ts";
+import { SDK_LIMITS } from "./limits.ts";
 import type { Message } from "./message.ts";
 import { MessageDecoder } from "./message_decoder.ts";
 import { type EncodedPayload, encodePayload, type Payload } from "./payload.ts";
-import { PendingPublish } from "./pending_publish.ts";
-import { fitsRequest } from "./publish_batch.ts";
+import { PendingPublish, tooMuchWaits } from "./pending_publish.ts";
+import { contentBytes, fitsRequest } from "./publish_batch.ts";
 import { PublishStream } from "./publish_stream.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
 
@@ -39,6 +40,7 @@ export class Publisher {
   readonly #stream: PublishStream;
   /** Messages that came in this turn, or while a single one is on its way. */
   #held: Held[] = [];
+  #heldBytes = 0;
   /** Whether a single one is on its way. */
   #single = false;
   /** Whether the daemon has no streams. */
@@ -81,6 +83,10 @@ export class Publisher {
     if (!this.#single && this.#held.length === 0 && this.#stream.inUse) {
       return this.#stream.add(pending, encoded);
     }
+    if (this.#heldBytes > SDK_LIMITS.maxWaitingPublishBytes) {
+      return pending.failed(tooMuchWaits(this.#heldBytes));
+    }
+    this.#heldBytes += contentBytes(pending.topic, encoded);
     this.#held.push({ pending, encoded: kept(encoded) });
     if (this.#held.length === 1 && !this.#single) queueMicrotask(() => this.#release());
   }
@@ -88,6 +94,7 @@ export class Publisher {
   #release(): void {
     const held = this.#held;
     this.#held = [];
+    this.#heldBytes = 0;
     const [first] = held;
     if (first === undefined) return;
     if (held.length === 1 && !this.#stream.inUse) {
