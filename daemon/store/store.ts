@@ -200,9 +200,10 @@ export interface PeerCursor {
 /**
  * Durable logs, queues and peer states of one node.
  *
- * Every call rejects with a {@link StoreError} only, but for a mistake of the caller. Calls may overlap. Writes apply in the order of the calls, each
- * all or nothing; several may share one commit, and a call that fails by itself ("conflict", "gap") does not fail the
- * others. A write settles when it is durable. A read sees every write that was called before it.
+ * Every call rejects with a {@link StoreError} only, but for a mistake of the caller. Calls may overlap. Writes apply in
+ * the order of the calls, each all or nothing; several may share one commit, and a call that fails by itself ("conflict",
+ * "gap") does not fail the others. A write settles when it is durable, and writes settle in their order: heads are known
+ * by that. A read sees every write that was called before it.
  *
  * When the disk is full, the writes of that commit fail with "full" and leave no trace; later ones may work again.
  * After any other failure to write, and after a read that found the file damaged or its disk failing, every write and
