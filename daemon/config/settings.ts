@@ -65,8 +65,8 @@ export const SETTINGS = {
       env: "MSGBUS_DEDUP_KEYS",
       default: "1000000",
       doc:
-        "Idempotency keys, and stretches of what producers sent, that are remembered; the oldest are forgotten first. A " +
-        "retry with a key that was forgotten is stored again.",
+        "Idempotency keys that are remembered, and as many stretches of what producers sent; the oldest are forgotten " +
+        "first. A retry with a key that was forgotten is stored again.",
     },
     1,
     CONFIG_LIMITS.maxDedupKeys,

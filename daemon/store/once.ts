@@ -60,7 +60,7 @@ export type OnceOutcome = AppendedRun | Duplicate | OnceRefusal;
 
 /** How long it is known what was stored. */
 export interface DedupLimits {
-  /** Keys and runs of producers' sequences that are remembered; the oldest ones go first. Default 1,000,000. */
+  /** Keys that are remembered, and as many runs of producers' sequences; the oldest ones go first. Default 1,000,000. */
   readonly keys: number;
   /**
    * Milliseconds that they, and producers that append nothing, are remembered, by the times of the messages that are

@@ -304,10 +304,24 @@ export function testOnceContract(kind: StoreUnderTest): void {
 
   test("appendOnce remembers the last sequence of a producer whose runs are forgotten", async (store) => {
     await store.appendOnce(many("1", "2"), as(1));
-    for (const key of ["a", "b", "c"]) await store.appendOnce([keyed("t", key, key)]);
+    for (const id of ["x", "y", "z"]) {
+      await store.appendOnce(many(id), { id, epoch: 1, firstSequence: 1 });
+    }
     assert.deepEqual(await once(store, many("2", "3"), as(2)), ["!0 forgotten", "+1 1 head 6"]);
     assert.deepEqual(await store.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 3 });
   }, { ...DEFAULT_DEDUP_LIMITS, keys: 2 });
+
+  test("appendOnce forgets no key for runs of producers, and no run for keys", async (store) => {
+    await store.appendOnce([keyed("t", "k", "k")]);
+    await store.appendOnce(many("1"), as(1));
+    for (let n = 2; n <= 4; n++) {
+      await store.append([testMessage("t", "between")]);
+      await store.appendOnce(many(`${n}`), as(n));
+    }
+    assert.deepEqual(await once(store, [keyed("t", "k", "k")]), ["=0 id-k head 1"]);
+    for (const key of ["a", "b"]) await store.appendOnce([keyed("t", key, key)]);
+    assert.deepEqual(await once(store, many("4"), as(4)), ["=0 id-4 head 8"]);
+  }, { ...DEFAULT_DEDUP_LIMITS, keys: 3 });
 
   test("appendOnce forgets keys by age, by the times of what is appended", async (store) => {
     await store.appendOnce([keyed("t", "a", "a", NOW_MS)]);

@@ -27,8 +27,9 @@ export class MemoryDedup {
   readonly #limits: DedupLimits;
   /** The most recently used last. */
   readonly #producers = new Map<string, MemoryProducer>();
-  /** The oldest first. */
-  readonly #remembered = new Set<Remembered>();
+  /** The oldest first. Neither pushes out the other. */
+  readonly #runs = new Set<Remembered>();
+  readonly #keys = new Set<Remembered>();
 
   constructor(limits: DedupLimits) {
     this.#limits = limits;
@@ -37,10 +38,12 @@ export class MemoryDedup {
   /** Forgets what is too old, or too much. */
   expire(nowMs: number): void {
     const oldestMs = nowMs - this.#limits.ageMs;
-    for (const remembered of this.#remembered) {
-      if (this.#remembered.size <= this.#limits.keys && remembered.atMs >= oldestMs) break;
-      remembered.forget();
-      this.#remembered.delete(remembered);
+    for (const all of [this.#runs, this.#keys]) {
+      for (const remembered of all) {
+        if (all.size <= this.#limits.keys && remembered.atMs >= oldestMs) break;
+        remembered.forget();
+        all.delete(remembered);
+      }
     }
     for (const [id, { usedMs }] of this.#producers) {
       if (this.#producers.size <= MAX_PRODUCERS && usedMs >= oldestMs) break;
@@ -90,12 +93,12 @@ export class MemoryDedup {
       forget: () => void runs.shift(),
     };
     runs.push(run);
-    this.#remembered.add(run);
+    this.#runs.add(run);
   }
 
   /** A message with a key is stored. */
   storeKey({ keys }: MemoryLog, key: string, stored: number, atMs: number): void {
     keys.set(key, stored);
-    this.#remembered.add({ atMs, forget: () => void keys.delete(key) });
+    this.#keys.add({ atMs, forget: () => void keys.delete(key) });
   }
 }

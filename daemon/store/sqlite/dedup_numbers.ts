@@ -4,15 +4,17 @@ import type { Connection } from "./connection.ts";
 import { EXPIRED_ROWS } from "./limits.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
 
-const TABLES = ["producer_runs", "idempotency_keys"] as const;
+/** What is remembered: runs of producers, or keys. Each has a count of its own, so that neither pushes out the other. */
+export type DedupTable = "producer_runs" | "idempotency_keys";
 
-/** The numbers of remembered keys and runs, and which of them are forgotten. Writes happen within a transaction. */
+/** The numbers of remembered keys, or of runs, and which of them are forgotten. Writes happen within a transaction. */
 export class DedupNumbers {
   readonly #limits: DedupLimits;
-  readonly #ends: RowStatement<(number | null)[]>;
-  readonly #firstKept: RowStatement<[number: number, atMs: number]>[];
-  readonly #keepLast: StatementSync;
-  readonly #delete: StatementSync[];
+  readonly #ends: RowStatement<[first: number | null, last: number | null]>;
+  readonly #firstKept: RowStatement<[number: number, atMs: number]>;
+  /** Keeps what producers must never forget of their runs. */
+  readonly #keepLast: StatementSync | undefined;
+  readonly #delete: StatementSync;
   #loaded = false;
   /** Everything below is forgotten. */
   #oldest = 1;
@@ -23,26 +25,24 @@ export class DedupNumbers {
   /** `#next` when the last expiry began. */
   #before = 1;
 
-  constructor({ db }: Connection, limits: DedupLimits) {
+  constructor({ db }: Connection, limits: DedupLimits, table: DedupTable) {
     this.#limits = limits;
-    const ends = TABLES.flatMap((table) =>
-      ["min", "max"].map((end) => `(SELECT ${end}(number) FROM ${table})`)
+    this.#ends = prepareRows(
+      db,
+      `SELECT (SELECT min(number) FROM ${table}), (SELECT max(number) FROM ${table})`,
     );
-    this.#ends = prepareRows(db, `SELECT ${ends}`);
-    this.#firstKept = TABLES.map((table) =>
-      prepareRows(
-        db,
-        `SELECT number, at_ms FROM ${table} WHERE number >= ? AND number < ? AND at_ms >= ?
-           ORDER BY number LIMIT 1`,
-      )
+    this.#firstKept = prepareRows(
+      db,
+      `SELECT number, at_ms FROM ${table} WHERE number >= ? AND number < ? AND at_ms >= ?
+         ORDER BY number LIMIT 1`,
     );
-    this.#keepLast = db.prepare(
+    this.#keepLast = table === "idempotency_keys" ? undefined : db.prepare(
       `UPDATE producers SET last_sequence = max(producers.last_sequence, forgotten.last_sequence)
          FROM (SELECT producer, max(first_sequence + count - 1) AS last_sequence FROM producer_runs
                  WHERE number < ? GROUP BY +producer) AS forgotten
          WHERE forgotten.producer = producers.producer`,
     );
-    this.#delete = TABLES.map((table) => db.prepare(`DELETE FROM ${table} WHERE number < ?`));
+    this.#delete = db.prepare(`DELETE FROM ${table} WHERE number < ?`);
   }
 
   /** The number for something to remember. */
@@ -68,8 +68,8 @@ export class DedupNumbers {
       nowMs - this.#limits.ageMs,
     );
     if (kept === this.#oldest) return;
-    this.#keepLast.run(kept);
-    for (const statement of this.#delete) statement.run(kept);
+    this.#keepLast?.run(kept);
+    this.#delete.run(kept);
     this.#oldest = kept;
   }
 
@@ -81,21 +81,17 @@ export class DedupNumbers {
   /** The first number from one on, and below another, of something that is not older. */
   #firstKeptByAge(from: number, end: number, oldestMs: number): number {
     if (from === end || this.#oldestMs >= oldestMs) return from;
-    let [first, firstMs] = [end, -Infinity];
-    for (const statement of this.#firstKept) {
-      const [number, atMs] = statement.get(from, first, oldestMs) ?? [first, firstMs];
-      [first, firstMs] = [number, atMs];
-    }
-    this.#oldestMs = firstMs;
+    const [first, atMs] = this.#firstKept.get(from, end, oldestMs) ?? [end, -Infinity];
+    this.#oldestMs = atMs;
     return first;
   }
 
   #load(): void {
     if (this.#loaded) return;
     this.#loaded = true;
-    const [runsFrom, runsTo, keysFrom, keysTo] = this.#ends.get() ?? [];
-    this.#next = this.#before = Math.max(runsTo ?? 0, keysTo ?? 0) + 1;
-    this.#oldest = Math.min(runsFrom ?? this.#next, keysFrom ?? this.#next);
+    const [first, last] = this.#ends.get() ?? [null, null];
+    this.#next = this.#before = (last ?? 0) + 1;
+    this.#oldest = first ?? this.#next;
     this.#oldestMs = -Infinity;
   }
 }

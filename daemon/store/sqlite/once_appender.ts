@@ -35,15 +35,17 @@ export interface OnceEntries {
 /** See `Store.appendOnce` and `Store.openProducer`, within a transaction of the connection. */
 export class OnceAppender {
   readonly #logs: LogTables;
-  readonly #numbers: DedupNumbers;
+  readonly #runNumbers: DedupNumbers;
+  readonly #keyNumbers: DedupNumbers;
   readonly #producers: ProducerTables;
   readonly #keys: KeyTable;
 
   constructor(connection: Connection, logs: LogTables, limits: DedupLimits) {
     this.#logs = logs;
-    this.#numbers = new DedupNumbers(connection, limits);
-    this.#producers = new ProducerTables(connection, this.#numbers, limits);
-    this.#keys = new KeyTable(connection, this.#numbers);
+    this.#runNumbers = new DedupNumbers(connection, limits, "producer_runs");
+    this.#keyNumbers = new DedupNumbers(connection, limits, "idempotency_keys");
+    this.#producers = new ProducerTables(connection, this.#runNumbers, limits);
+    this.#keys = new KeyTable(connection, this.#keyNumbers);
   }
 
   /** A StoreError it returns was found before anything was appended. */
@@ -68,12 +70,14 @@ export class OnceAppender {
 
   /** After a rollback. */
   undo(): void {
-    this.#numbers.undo();
+    this.#runNumbers.undo();
+    this.#keyNumbers.undo();
     this.#producers.undo();
   }
 
   #expire(nowMs: number): void {
-    this.#numbers.expire(nowMs);
+    this.#runNumbers.expire(nowMs);
+    this.#keyNumbers.expire(nowMs);
     this.#producers.expire(nowMs);
   }
 

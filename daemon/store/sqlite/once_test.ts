@@ -127,9 +127,11 @@ Deno.test("Database remembers the last sequence of a producer whose runs are for
   let database = new TestDatabase(path, {}, undefined, dedup);
   const batch = [testMessage("t", "1"), testMessage("t", "2")];
   database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 1 });
-  for (const key of ["a", "b", "c", "d"]) database.appendOnce([keyed(key)]);
+  for (const id of ["a", "b", "c", "d"]) {
+    database.appendOnce([testMessage("t", id)], { id, epoch: 1, firstSequence: 1 });
+  }
   database.close();
-  assert.equal(rows(path, "producer_runs"), 0);
+  assert.equal(rows(path, "producer_runs"), 3); // two, and what the last call added
   database = new TestDatabase(path, {}, undefined, dedup);
   assert.deepEqual(kinds(database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 2 })), [
     "forgotten",

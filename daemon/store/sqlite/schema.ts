@@ -16,7 +16,7 @@ export const APPLICATION_ID = 0x6d627531;
  * as many pages with it. The messages up to `runs_written.last_sequence` are in `runs`; the chunks behind it say which
  * log and heads they have.
  *
- * What is remembered of keys and producers has a `number` from one count over both tables, in the order in which it was
+ * What is remembered of keys and producers has a `number` from one count for each table, in the order in which it was
  * stored, and is forgotten from the lowest on: so the count of what is remembered is known without counting. Rows of
  * producers and epochs that are gone stay until it is their turn; so no number of a producer is used twice. The last
  * sequence of a producer is that of its last run, unless `last_sequence` is above it. A log that was set aside has its
