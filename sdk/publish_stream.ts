@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Status, StatusError, statusName, statusOf } from "@msgbus/grpc";
 import {
   type PublishedRun,
@@ -6,6 +6,7 @@ import {
   PublishStreamRequestSchema,
   type PublishStreamResponse,
   PublishStreamResponseSchema,
+  type PublishStreamWelcome,
   StreamService,
 } from "@msgbus/proto/stream";
 import { backoffMs } from "./backoff.ts";
@@ -45,6 +46,10 @@ export class PublishStream {
   #waitingBytes = 0;
   #nextSequence = 1;
   #node = NO_NODE;
+  /** Whether the daemon at the other end of the open call has said who it is. */
+  #welcomed = false;
+  /** The last sequence that a daemon has acknowledged as stored. */
+  #lastStored = 0;
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #lastBusyMs = -Infinity;
@@ -119,6 +124,7 @@ export class PublishStream {
   async #call(welcomed: () => void): Promise<never> {
     this.#sent = 0;
     this.#sentBytes = 0;
+    this.#welcomed = false;
     for (const batch of this.#batches) batch.resent = batch.sent;
     const over = new AbortController();
     const end = () => over.abort();
@@ -135,8 +141,7 @@ export class PublishStream {
         for (const bytes of batch) {
           const response = fromBinary(PublishStreamResponseSchema, bytes);
           if (response.welcome !== undefined) {
-            this.#node = nodeIdOf(response.welcome.node);
-            this.#lastError = undefined;
+            this.#welcome(response.welcome);
             welcomed();
           }
           this.#take(response);
@@ -152,12 +157,11 @@ export class PublishStream {
   }
 
   async *#requests(over: AbortSignal): AsyncGenerator<Uint8Array> {
-    const firstSequence = BigInt(this.#batches[0]?.firstSequence ?? this.#nextSequence);
-    const producer = { id: this.#producerId, epoch: EPOCH };
-    yield toBinary(
-      PublishStreamRequestSchema,
-      create(PublishStreamRequestSchema, { producer, firstSequence }),
-    );
+    yield encode({ producer: { id: this.#producerId, epoch: EPOCH } });
+    // Not before it is known who gets it: another daemon than before would store again what is sent again.
+    while (!this.#welcomed && !over.aborted) await new Promise<void>((resolve) => this.#wake = resolve);
+    if (over.aborted) return;
+    yield encode({ firstSequence: BigInt(this.#batches[0]?.firstSequence ?? this.#nextSequence) });
     while (!over.aborted) {
       const batch = this.#batches[this.#sent];
       if (
@@ -171,6 +175,31 @@ export class PublishStream {
       this.#sent++;
       this.#sentBytes += batch.length;
       yield batch.request;
+    }
+  }
+
+  /** The daemon says who it is, and how far it knows this client. */
+  #welcome({ node, lastSequence }: PublishStreamWelcome): void {
+    const before = this.#node;
+    this.#node = nodeIdOf(node);
+    const { tenantId, blName, deviceId } = this.#node;
+    const isSame = before === NO_NODE ||
+      (tenantId === before.tenantId && blName === before.blName && deviceId === before.deviceId);
+    if (!isSame || numberFromWire(lastSequence) < this.#lastStored) this.#giveUpSent();
+    this.#lastStored = numberFromWire(lastSequence);
+    this.#lastError = undefined;
+    this.#welcomed = true;
+  }
+
+  /** What was sent may be stored at a daemon that is not this one, or that this one has forgotten: it is not sent again. */
+  #giveUpSent(): void {
+    const given = this.#batches.filter(({ sent }) => sent);
+    this.#batches = this.#batches.filter(({ sent }) => !sent);
+    for (const batch of given) {
+      this.#waitingBytes -= batch.length;
+      for (const message of batch.messages) {
+        message.failed(this.#unknown("UNAVAILABLE", " (the daemon that answers now does not know of it)"));
+      }
     }
   }
 
@@ -198,6 +227,7 @@ export class PublishStream {
   }
 
   #publish({ firstSequence, count, firstHeadId, firstUuid, createdAtMs, deleted }: PublishedRun): void {
+    this.#lastStored = Math.max(this.#lastStored, numberFromWire(firstSequence) + count - 1);
     const headId = numberFromWire(firstHeadId);
     const createdMs = numberFromWire(createdAtMs);
     this.#each(numberFromWire(firstSequence), count, (batch, message, at) => {
@@ -282,7 +312,8 @@ export class PublishStream {
       return false;
     }
     const seen = this.#batches.some(({ sent }) => sent);
-    const patient = seen || (this.#rpc.waitForReady && this.#rpc.neverSent(thrown));
+    // Without it nothing of any message was sent.
+    const patient = seen || this.#rpc.waitForReady;
     if (error.code === "UNAVAILABLE" && patient) return true;
     this.#failAll(error);
     return false;
@@ -351,4 +382,8 @@ function unexplained(): MsgbusError {
     "INTERNAL",
     "Cannot read the daemon's answer: it does not say what became of a message",
   );
+}
+
+function encode(request: MessageInitShape<typeof PublishStreamRequestSchema>): Uint8Array {
+  return toBinary(PublishStreamRequestSchema, create(PublishStreamRequestSchema, request));
 }

@@ -28,6 +28,8 @@ class KeepingDaemon {
   calls = 0;
   /** Sequences that are stored, by producer. */
   readonly #heads = new Map<string, Map<number, number>>();
+  /** What it says that it is. */
+  node = NODE;
   /** Asked before a request is stored: a promise to wait for, or what is thrown instead. */
   before: (messages: number) => Promise<void> | undefined = () => undefined;
   /** Asked before a request that was stored is acknowledged. */
@@ -42,6 +44,11 @@ class KeepingDaemon {
       })
       .on("publish", { kind: "unary", handle: (request, call) => this.#single(request, call) })
       .start();
+  }
+
+  /** Forgets all producers. */
+  forget(): void {
+    this.#heads.clear();
   }
 
   async #single(bytes: Uint8Array, { metadata }: ServerCall): Promise<Uint8Array> {
@@ -63,7 +70,10 @@ class KeepingDaemon {
       if (producer !== undefined) {
         heads = this.#heads.get(producer.id) ?? heads;
         this.#heads.set(producer.id, heads);
-        await call.write(response({ welcome: { node: NODE, epoch: producer.epoch } }));
+        const lastSequence = BigInt(Math.max(0, ...heads.keys()));
+        await call.write(
+          response({ welcome: { node: this.node, epoch: producer.epoch, lastSequence } }),
+        );
       }
       if (firstSequence > 0n) next = Number(firstSequence);
       if (messages.length === 0) continue;
@@ -236,6 +246,57 @@ Deno.test("publish sends again what was not acknowledged when the connection was
   assert.deepEqual(messages.map(({ headId }) => headId), all.map(Number));
   assert.ok(keeping.calls >= 4, `${keeping.calls} calls`);
 });
+
+Deno.test("publish sends nothing before the daemon has said who it is", async () => {
+  const received: number[] = [];
+  const welcome = gate();
+  await using daemon = new ScriptedDaemon().on("publishStream", {
+    kind: "bidi_streaming",
+    async handle(requests, call) {
+      void welcome.opened.then(() => call.send(response({ welcome: { node: NODE } })));
+      for await (const bytes of requests) {
+        received.push(fromBinary(PublishStreamRequestSchema, bytes).messages.length);
+      }
+    },
+  }).start();
+  const client = daemon.client();
+  const results = Promise.allSettled(numbers(1, 3).map((number) => client.publish("t", number)));
+  while (received.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(received, [0]);
+  welcome.open();
+  while (!received.includes(3)) await new Promise((resolve) => setTimeout(resolve, 1));
+  await client.close();
+  await results;
+});
+
+for (
+  const [what, change] of [
+    ["another daemon", (keeping: KeepingDaemon) => void (keeping.node = { ...NODE, deviceId: "other" })],
+    ["a daemon that has forgotten this client", (keeping: KeepingDaemon) => keeping.forget()],
+  ] as const
+) {
+  Deno.test(`publish sends nothing again to ${what}, says so, and goes on`, async () => {
+    await using keeping = new KeepingDaemon();
+    const client = keeping.daemon.client();
+    await Promise.all(numbers(1, 3).map((number) => client.publish("orders", number)));
+    let lost = false;
+    keeping.unacknowledged = () => {
+      if (lost) return undefined;
+      lost = true;
+      change(keeping);
+      return keeping.daemon.stop().then(() => void keeping.daemon.start());
+    };
+    const results = await Promise.allSettled(
+      numbers(4, 6).map((number) => client.publish("orders", number)),
+    );
+    for (const result of results) {
+      assert.ok(result.status === "rejected" && isError("UNAVAILABLE", /stored or not/)(result.reason));
+    }
+    await Promise.all(numbers(7, 9).map((number) => client.publish("orders", number)));
+    assert.deepEqual(keeping.stored, numbers(1, 9), "each once");
+  });
+}
 
 Deno.test("publish goes on in order after a loss with what came meanwhile", async () => {
   await using keeping = new KeepingDaemon();

@@ -52,6 +52,9 @@ export const COMMIT_BYTES = 8 << 20;
 /** Page bytes answered between two commits while writes are waiting; then the writes have their turn. */
 export const READ_TURN_BYTES = 4 << 20;
 
+/** The same in time, but for one read that takes longer. */
+export const READ_TURN_MS = 10;
+
 /**
  * The write-ahead log is copied into the database when about this much was written. From 1 to 16 MiB no difference stood
  * out of the noise. A small one is soon written in place again instead of growing, and it bounds the work of opening

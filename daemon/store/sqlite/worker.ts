@@ -11,6 +11,7 @@ import {
   CHECKPOINT_RETRY_MS,
   INTAKE_BYTES,
   READ_TURN_BYTES,
+  READ_TURN_MS,
   REQUEST_SPIN_MS,
   WAITING_AWAKE_PAYS,
 } from "./limits.ts";
@@ -93,7 +94,10 @@ class StoreThread {
   /** Reads wait for the writes called before them, so that they see those, and give way to the next commit in time. */
   #answerReads(): void {
     let answered = 0;
+    // Reads that look at much and find nothing answer with few bytes: time counts as well.
+    const end = performance.now() + READ_TURN_MS;
     for (let bytes = 0; bytes < READ_TURN_BYTES && answered < this.#reads.length; answered++) {
+      if (answered > 0 && performance.now() >= end) break;
       const read = this.#reads[answered];
       if (read === undefined || read.afterWrite > this.#writesAnswered) break;
       this.#database.answer(read.request, this.#to);
