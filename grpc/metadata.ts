@@ -16,6 +16,7 @@ export type MetadataValue = string | Uint8Array;
  */
 export class Metadata {
   readonly #values = new Map<string, MetadataValue[]>();
+  #unreadable: Set<string> | undefined;
 
   /** Starts with the given entries. Throws TypeError as {@linkcode append} does. */
   constructor(entries: Readonly<Record<string, MetadataValue>> = {}) {
@@ -35,6 +36,11 @@ export class Metadata {
   /** All values of a name. */
   getAll(name: string): readonly MetadataValue[] {
     return this.#values.get(name.toLowerCase()) ?? [];
+  }
+
+  /** Whether a value of a name came that could not be decoded, and so is none of {@linkcode getAll}. */
+  isUnreadable(name: string): boolean {
+    return this.#unreadable?.has(name.toLowerCase()) ?? false;
   }
 
   /** Adds a value; spaces around a text are dropped, for they can't travel. Throws TypeError where the name or the value can't. */
@@ -62,19 +68,21 @@ export class Metadata {
     }
   }
 
-  /** The metadata of a header list; names of the protocol and values that can't be decoded are left out. */
+  /** The metadata of a header list; names of the protocol are left out, and values that can't be decoded, which {@linkcode isUnreadable} tells. */
   static fromFields(fields: readonly HeaderField[]): Metadata {
     const metadata = new Metadata();
     for (const { name, value } of fields) {
       if (RESERVED.test(name) || !NAME.test(name)) continue;
       if (!name.endsWith("-bin")) {
         if (TEXT.test(value)) metadata.append(name, value);
+        else (metadata.#unreadable ??= new Set()).add(name);
         continue;
       }
       // Several binary values may come joined by commas (gRPC over HTTP/2, Custom-Metadata).
       for (const part of value.split(",")) {
         const bytes = decodeBase64(part.trim());
         if (bytes !== undefined) metadata.append(name, bytes);
+        else (metadata.#unreadable ??= new Set()).add(name);
       }
     }
     return metadata;

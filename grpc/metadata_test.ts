@@ -17,3 +17,13 @@ Deno.test("Metadata.append refuses what is neither printable ASCII nor bytes for
     assert.throws(() => metadata.append(name, "x"), TypeError, name);
   }
 });
+
+Deno.test("Metadata.fromFields leaves out values that can't be decoded, and tells of which names they are", () => {
+  const metadata = Metadata.fromFields([
+    { name: "x", value: "\u00fc" },
+    { name: "y-bin", value: "!" },
+    { name: "z", value: "a" },
+  ]);
+  assert.deepEqual([...metadata.entries()], [["z", "a"]]);
+  assert.deepEqual(["X", "y-bin", "z"].map((name) => metadata.isUnreadable(name)), [true, true, false]);
+});

@@ -46,6 +46,9 @@ import { readPublishRequest } from "./publish_request.ts";
 import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
 
+/** The metadata that makes a Publish one that is stored once. */
+const IDEMPOTENCY_KEY = "idempotency-key";
+
 /** What load balancers ask, who have no token. */
 const OPEN_TO_ALL: readonly string[] = ["health", "ready"];
 
@@ -313,9 +316,15 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   }
 }
 
-/** The key that a call of Publish says for its message. Throws StatusError INVALID_ARGUMENT where there are several. */
+/** The key that a call of Publish says for its message. Throws StatusError INVALID_ARGUMENT where it can't be one. */
 function idempotencyKeyOf({ metadata }: ServerCall): { readonly key?: string } {
-  const [key, ...more] = metadata.getAll("idempotency-key");
+  if (metadata.isUnreadable(IDEMPOTENCY_KEY)) {
+    throw new StatusError(
+      Status.INVALID_ARGUMENT,
+      "Cannot publish: the idempotency-key is not printable ASCII; give another",
+    );
+  }
+  const [key, ...more] = metadata.getAll(IDEMPOTENCY_KEY);
   if (more.length > 0) {
     throw new StatusError(
       Status.INVALID_ARGUMENT,

@@ -591,6 +591,18 @@ Deno.test("Publish refuses an idempotency-key of another message, and stores all
   assert.equal(fixture.bus.head("t"), 2);
 });
 
+Deno.test("Publish refuses an idempotency-key that is not ASCII instead of storing without one", async () => {
+  await using fixture = await Fixture.open();
+  class Umlaut extends Metadata {
+    override toFields() {
+      return [{ name: "idempotency-key", value: "\u00fc" }];
+    }
+  }
+  const { code, message } = await status(fixture.call("publish", { topic: "t" }, new Umlaut()));
+  assert.deepEqual([code, /not printable ASCII/.test(message)], [Status.INVALID_ARGUMENT, true]);
+  assert.equal(fixture.bus.head("t"), undefined);
+});
+
 Deno.test("Publish refuses an idempotency-key that is empty, too long, or said twice", async () => {
   await using fixture = await Fixture.open();
   const twice = new Metadata({ "idempotency-key": "a" });
