@@ -15,7 +15,8 @@ import { type NodeId, nodeIdOf } from "./node_id.ts";
 import type { Payload } from "./payload.ts";
 import { Publisher, type PublishOptions } from "./publisher.ts";
 import { Rpc } from "./rpc.ts";
-import { type Reconnect, SubscribeSource } from "./subscribe_source.ts";
+import type { Reconnect } from "./reconnection.ts";
+import { SubscribeSource } from "./subscribe_source.ts";
 import { type PeerState, peerStateOf } from "./peer_state.ts";
 import { type PeerSyncState, peerSyncStateOf } from "./peer_sync_state.ts";
 

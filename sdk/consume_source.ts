@@ -1,7 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ResponseStream } from "@msgbus/grpc";
 import { ConsumePosition, type ConsumeStartSchema, StreamService } from "@msgbus/proto/stream";
-import { backoffMs } from "./backoff.ts";
 import { type ConsumedBatch, ConsumeDecoder } from "./consume_decoder.ts";
 import { ConsumeWindow } from "./consume_window.ts";
 import { MsgbusError } from "./error.ts";
@@ -9,9 +8,8 @@ import type { Message } from "./message.ts";
 import type { MessageSource } from "./message_stream.ts";
 import type { NodeId } from "./node_id.ts";
 import { PERMANENT_FAILURES } from "./permanent_failures.ts";
+import { type Reconnect, Reconnection } from "./reconnection.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
-import { sleep } from "./sleep.ts";
-import type { Reconnect } from "./subscribe_source.ts";
 
 /** Where consuming begins: an end of what is stored, a head in each log, a time, or a cursor. */
 export type ConsumeFrom =
@@ -57,12 +55,13 @@ export class ConsumeSource implements MessageSource {
   #cursorBefore = "";
   #received = "";
   #caughtUp = false;
-  #failures = 0;
+  readonly #reconnection: Reconnection;
 
   /** Connects with the first {@linkcode nextBatch}. `over` is aborted when it is over. */
   constructor(rpc: Rpc, range: ConsumeRange, over: AbortController) {
     this.#rpc = rpc;
     this.#range = range;
+    this.#reconnection = new Reconnection(rpc, range.onReconnect);
     this.#over = over;
     if (range.from === "newest") {
       // Where the newest is, is known before anything that the caller does next.
@@ -107,7 +106,7 @@ export class ConsumeSource implements MessageSource {
           this.close();
           throw error;
         }
-        await this.#wait(error, livedMs);
+        await this.#reconnection.wait(error, livedMs, this.#over.signal);
       }
     }
     this.close();
@@ -141,7 +140,7 @@ export class ConsumeSource implements MessageSource {
       if (consumed.cursor !== "") this.#received = consumed.cursor;
       this.#waiting.push(consumed);
     }
-    this.#failures = 0;
+    this.#reconnection.succeeded();
   }
 
   #giveBack(): void {
@@ -181,15 +180,5 @@ export class ConsumeSource implements MessageSource {
     // It has failed or is not wanted any more: there is nothing to wait for.
     void call.responses.cancel();
     return this.#rpc.clock.nowMs() - call.openedMs;
-  }
-
-  async #wait(error: MsgbusError, livedMs: number): Promise<void> {
-    const { backoff, random, clock } = this.#rpc;
-    // A stream that was fine for long and only had nothing to tell is no failed attempt.
-    if (livedMs > backoff.maxMs) this.#failures = 0;
-    this.#failures++;
-    const delayMs = backoffMs(backoff, this.#failures, random);
-    this.#range.onReconnect?.({ attempt: this.#failures, delayMs, error });
-    await sleep(clock, delayMs, this.#over.signal);
   }
 }

@@ -42,7 +42,7 @@ export type { NodeId } from "./node_id.ts";
 export type { Payload } from "./payload.ts";
 export type { PeerState } from "./peer_state.ts";
 export type { PeerSyncState } from "./peer_sync_state.ts";
-export type { Reconnect } from "./subscribe_source.ts";
+export type { Reconnect } from "./reconnection.ts";
 export type { StatusName } from "./status_name.ts";
 export type { PublishOptions } from "./publisher.ts";
 export type { ConsumeFrom } from "./consume_source.ts";

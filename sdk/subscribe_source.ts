@@ -1,7 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ResponseStream } from "@msgbus/grpc";
 import { MsgbusService, SubscribeRequestSchema } from "@msgbus/proto";
-import { backoffMs } from "./backoff.ts";
 import { MsgbusError } from "./error.ts";
 import { headToWire, numberFromWire } from "./head_number.ts";
 import type { Message } from "./message.ts";
@@ -9,18 +8,8 @@ import { MessageDecoder } from "./message_decoder.ts";
 import type { MessageSource } from "./message_stream.ts";
 import type { NodeId } from "./node_id.ts";
 import { PERMANENT_FAILURES } from "./permanent_failures.ts";
+import { type Reconnect, Reconnection } from "./reconnection.ts";
 import { pathOf, type Rpc } from "./rpc.ts";
-import { sleep } from "./sleep.ts";
-
-/** What a subscription tells before it waits to connect anew. */
-export interface Reconnect {
-  /** Attempts in a row that failed, from 1 on. */
-  readonly attempt: number;
-  /** Milliseconds until the next attempt. */
-  readonly delayMs: number;
-  /** Why the stream ended. */
-  readonly error: MsgbusError;
-}
 
 /** What to follow. */
 export interface SubscribeRange {
@@ -46,13 +35,14 @@ export class SubscribeSource implements MessageSource {
   #next: number | undefined;
   #now: Promise<number> | undefined;
   #stream: { readonly responses: ResponseStream; readonly openedMs: number; fresh: boolean } | undefined;
-  #failures = 0;
+  readonly #reconnection: Reconnection;
 
   /** Connects with the first {@linkcode nextBatch}; "now" is asked for at once. `over` is aborted when it is over. */
   constructor(rpc: Rpc, range: SubscribeRange, over: AbortController) {
     this.#rpc = rpc;
     this.#over = over;
     this.#range = range;
+    this.#reconnection = new Reconnection(rpc, range.onReconnect);
     if (range.from !== "now") this.#next = range.from;
     else {
       // Asked before anything the caller does next, so that what it publishes next is after "now".
@@ -76,7 +66,7 @@ export class SubscribeSource implements MessageSource {
           this.close();
           throw error;
         }
-        await this.#wait(error, livedMs);
+        await this.#reconnection.wait(error, livedMs, this.#over.signal);
       }
     }
     return null;
@@ -114,7 +104,7 @@ export class SubscribeSource implements MessageSource {
       next++;
     }
     this.#next = next;
-    if (messages.length > 0) this.#failures = 0;
+    if (messages.length > 0) this.#reconnection.succeeded();
     return messages;
   }
 
@@ -143,16 +133,6 @@ export class SubscribeSource implements MessageSource {
     // It has failed or is not wanted any more: there is nothing to wait for.
     void stream.responses.cancel();
     return this.#rpc.clock.nowMs() - stream.openedMs;
-  }
-
-  async #wait(error: MsgbusError, livedMs: number): Promise<void> {
-    const { backoff, random, clock } = this.#rpc;
-    // A stream that was fine for long and only had nothing to tell is no failed attempt.
-    if (livedMs > backoff.maxMs) this.#failures = 0;
-    this.#failures++;
-    const delayMs = backoffMs(backoff, this.#failures, random);
-    this.#range.onReconnect?.({ attempt: this.#failures, delayMs, error });
-    await sleep(clock, delayMs, this.#over.signal);
   }
 
   async #findNow(): Promise<number> {

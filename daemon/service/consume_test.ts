@@ -15,6 +15,7 @@ import { encodeHeaders } from "../bus/headers.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { registerStreams } from "./stream_methods.ts";
 import { streamHandlers } from "./stream_service.ts";
+import { settled, statusOf } from "./test_calls.ts";
 
 const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
 const NOW_MS = 1_790_000_000_000;
@@ -140,20 +141,6 @@ class Fixture implements AsyncDisposable {
     await this.#server.shutdown(0);
     await this.bus.close();
   }
-}
-
-async function statusOf(promise: Promise<unknown>): Promise<{ code: Status; message: string }> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof StatusError) return { code: error.code, message: error.message };
-    throw error;
-  }
-  assert.fail("the call did not fail");
-}
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 Deno.test("Consume replays what matches, says when it has caught up, then follows", async () => {

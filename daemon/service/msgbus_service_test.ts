@@ -22,6 +22,7 @@ import { Bus } from "../bus/bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { type Store, StoreError } from "../store/store.ts";
 import { serveMsgbus } from "./msgbus_service.ts";
+import { statusOf } from "./test_calls.ts";
 
 const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
 const OTHER_NODE = { tenantId: "tenant", blName: "default", deviceId: "other" };
@@ -123,16 +124,6 @@ function pathOf(name: keyof typeof MsgbusService.method): string {
   return `/msgbus.v1.MsgbusService/${MsgbusService.method[name].name}`;
 }
 
-async function status(promise: Promise<unknown>): Promise<{ code: Status; message: string }> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof StatusError) return { code: error.code, message: error.message };
-    throw error;
-  }
-  assert.fail("the call did not fail");
-}
-
 function nodeOf(node: { tenantId: string; blName: string; deviceId: string } | undefined) {
   return node && { tenantId: node.tenantId, blName: node.blName, deviceId: node.deviceId };
 }
@@ -168,11 +159,11 @@ Deno.test("Publish counts heads per topic, and takes a NodeId of the local node 
 
 Deno.test("Publish refuses a foreign origin and reserved topics with PERMISSION_DENIED, and names them", async () => {
   await using fixture = await Fixture.open();
-  const foreign = await status(fixture.call("publish", { topic: "a", origin: OTHER_NODE }));
+  const foreign = await statusOf(fixture.call("publish", { topic: "a", origin: OTHER_NODE }));
   assert.equal(foreign.code, Status.PERMISSION_DENIED);
   assert.match(foreign.message, /tenant\/default\/other/);
   for (const topic of ["$msgbus.delete", "$msgbus.x", "$msgbus."]) {
-    const reserved = await status(fixture.call("publish", { topic }));
+    const reserved = await statusOf(fixture.call("publish", { topic }));
     assert.equal(reserved.code, Status.PERMISSION_DENIED);
     assert.match(reserved.message, /\$msgbus\./);
   }
@@ -208,7 +199,7 @@ for (const [what, call] of Object.entries(BAD_NAMES)) {
   Deno.test(`${what}: an empty, a blank and a NUL-bearing name is INVALID_ARGUMENT with the field's name`, async () => {
     await using fixture = await Fixture.open();
     for (const name of ["", "  \t", "a\0b"]) {
-      const { code, message } = await status(call(fixture, name));
+      const { code, message } = await statusOf(call(fixture, name));
       assert.equal(code, Status.INVALID_ARGUMENT, JSON.stringify(name));
       assert.ok(message.includes(what.split(" ")[0] ?? ""), message);
     }
@@ -217,7 +208,9 @@ for (const [what, call] of Object.entries(BAD_NAMES)) {
 
 Deno.test("Publish refuses a payload over the limit with RESOURCE_EXHAUSTED, and what it takes can be fetched", async () => {
   await using fixture = await Fixture.open();
-  const tooLarge = await status(fixture.call("publish", { topic: "a", payload: new Uint8Array(4_194_304) }));
+  const tooLarge = await statusOf(
+    fixture.call("publish", { topic: "a", payload: new Uint8Array(4_194_304) }),
+  );
   assert.equal(tooLarge.code, Status.RESOURCE_EXHAUSTED);
   // The largest payload that is taken must come through the default limit of every gRPC client, with its envelope.
   let low = 4_000_000;
@@ -304,12 +297,12 @@ Deno.test("Subscribe to a log that does not exist yet waits for it", async () =>
 
 Deno.test("Subscribe ends with UNAVAILABLE when the daemon stops", async () => {
   await using fixture = await Fixture.open();
-  const waiting = status(fixture.subscribe({ topic: "a" }).next());
+  const waiting = statusOf(fixture.subscribe({ topic: "a" }).next());
   await fixture.call("health", {});
   fixture.stopping.abort(new StatusError(Status.UNAVAILABLE, "bye"));
   assert.equal((await waiting).code, Status.UNAVAILABLE);
   assert.equal(
-    (await status(fixture.subscribe({ topic: "a" }).next())).code,
+    (await statusOf(fixture.subscribe({ topic: "a" }).next())).code,
     Status.UNAVAILABLE,
     "later ones too",
   );
@@ -368,7 +361,7 @@ Deno.test("Subscribe that comes while the daemon stops leaves no error behind of
   };
   fixture.stopping.abort(new StatusError(Status.UNAVAILABLE, "bye"));
   const late = fixture.subscribe({ topic: "a", fromHeadId: 1n });
-  assert.equal((await status(late.next())).code, Status.UNAVAILABLE);
+  assert.equal((await statusOf(late.next())).code, Status.UNAVAILABLE);
   release();
   // The runner fails a test that leaves a rejection behind, when its turn is over.
   await new Promise((resolve) => setTimeout(resolve, 0));
@@ -391,7 +384,7 @@ Deno.test("a failed store is INTERNAL without details for the client, and its ow
   const store = new MemoryStore();
   store.append = () => Promise.reject(new StoreError("broken", "Cannot write: a secret path"));
   await using fixture = await Fixture.open(store);
-  const { code, message } = await status(fixture.call("publish", { topic: "a" }));
+  const { code, message } = await statusOf(fixture.call("publish", { topic: "a" }));
   assert.equal(code, Status.INTERNAL);
   assert.doesNotMatch(message, /secret/);
   const [error] = fixture.errors;
@@ -466,7 +459,7 @@ Deno.test("DeleteRange never covers what is published later, and is nothing wher
 Deno.test("DeleteRange refuses from > to, foreign origins and reserved topics", async () => {
   await using fixture = await Fixture.open();
   const call = (request: MessageInitShape<typeof DeleteRangeRequestSchema>) =>
-    status(fixture.call("deleteRange", request));
+    statusOf(fixture.call("deleteRange", request));
   await fixture.publish("a", "1", "2", "3");
   assert.equal((await call({ topic: "a", fromHeadId: 3n, toHeadId: 2n })).code, Status.INVALID_ARGUMENT);
   assert.equal(
@@ -517,14 +510,14 @@ Deno.test("Fifo: sequences count per queue, and only the front message is acknow
   assert.equal(await ack(first.id), true);
   assert.equal((await fixture.call("peekFifo", { queue: "q" })).message?.id, second.id);
   assert.equal(await ack(second.id), true);
-  assert.equal((await status(fixture.call("peekFifo", { queue: "q" }))).code, Status.NOT_FOUND);
+  assert.equal((await statusOf(fixture.call("peekFifo", { queue: "q" }))).code, Status.NOT_FOUND);
   assert.equal(await ack(second.id), false, "nothing is there");
   assert.equal((await enqueue("q", "3")).sequence, 3n, "a number is never used again");
 });
 
 Deno.test("EnqueueFifo needs a target, and says so", async () => {
   await using fixture = await Fixture.open();
-  const { code, message } = await status(fixture.call("enqueueFifo", { queue: "q", topic: "t" }));
+  const { code, message } = await statusOf(fixture.call("enqueueFifo", { queue: "q", topic: "t" }));
   assert.equal(code, Status.INVALID_ARGUMENT);
   assert.match(message, /target/);
 });
@@ -550,7 +543,7 @@ Deno.test("every method answers bytes that are no request with INVALID_ARGUMENT"
     const call = name === "fetch" || name === "subscribe"
       ? fixture.channel.serverStreaming(pathOf(name), cut).nextBatch()
       : fixture.channel.unary(pathOf(name), cut);
-    assert.equal((await status(call)).code, Status.INVALID_ARGUMENT, name);
+    assert.equal((await statusOf(call)).code, Status.INVALID_ARGUMENT, name);
   }
 });
 
@@ -584,7 +577,7 @@ Deno.test("Publish refuses an idempotency-key of another message, and stores all
   const publish = (key: string, payload: string) =>
     fixture.call("publish", { topic: "t", payload: text(payload) }, new Metadata({ "idempotency-key": key }));
   await publish("k", "1");
-  const [refused, stored] = await Promise.all([status(publish("k", "other")), publish("l", "2")]);
+  const [refused, stored] = await Promise.all([statusOf(publish("k", "other")), publish("l", "2")]);
   assert.equal(refused.code, Status.FAILED_PRECONDITION);
   assert.match(refused.message, /idempotency key "k"/);
   assert.equal(stored.message?.headId, 2n);
@@ -598,7 +591,7 @@ Deno.test("Publish refuses an idempotency-key that is not ASCII instead of stori
       return [{ name: "idempotency-key", value: "\u00fc" }];
     }
   }
-  const { code, message } = await status(fixture.call("publish", { topic: "t" }, new Umlaut()));
+  const { code, message } = await statusOf(fixture.call("publish", { topic: "t" }, new Umlaut()));
   assert.deepEqual([code, /not printable ASCII/.test(message)], [Status.INVALID_ARGUMENT, true]);
   assert.equal(fixture.bus.head("t"), undefined);
 });
@@ -613,7 +606,7 @@ Deno.test("Publish refuses an idempotency-key that is empty, too long, or said t
     twice,
   ];
   for (const metadata of bad) {
-    const { code, message } = await status(fixture.call("publish", { topic: "t" }, metadata));
+    const { code, message } = await statusOf(fixture.call("publish", { topic: "t" }, metadata));
     assert.equal(code, Status.INVALID_ARGUMENT);
     assert.match(message, /idempotency.key/);
   }

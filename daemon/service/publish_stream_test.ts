@@ -9,7 +9,6 @@ import {
   listenMemory,
   type ResponseStream,
   Status,
-  StatusError,
   statusName,
   type StreamingServerCall,
 } from "@msgbus/grpc";
@@ -25,6 +24,7 @@ import { type AppendingProducer, type OnceMessage, type OnceOutcome, StoreError 
 import { PublishStream } from "./publish_stream.ts";
 import { registerStreams } from "./stream_methods.ts";
 import { streamHandlers } from "./stream_service.ts";
+import { settled, statusOf } from "./test_calls.ts";
 
 const NODE = { tenantId: "tenant", blName: "default", deviceId: "device" };
 const NOW_MS = 1_790_000_000_000;
@@ -159,20 +159,6 @@ class Fixture implements AsyncDisposable {
 
 function messages(topic: string, ...payloads: readonly string[]) {
   return payloads.map((payload) => ({ topic, payload: text(payload) }));
-}
-
-async function statusOf(promise: Promise<unknown>): Promise<{ code: Status; message: string }> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof StatusError) return { code: error.code, message: error.message };
-    throw error;
-  }
-  assert.fail("the call did not fail");
-}
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 Deno.test("PublishStream says first which node it appends to", async () => {
