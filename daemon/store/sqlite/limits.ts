@@ -76,7 +76,7 @@ export const CHECKPOINT_RETRY_MS = 1_000;
 export const WAITING_AWAKE_PAYS: boolean = navigator.hardwareConcurrency > 1;
 
 /** How long the event loop looks for an answer in each of its turns before it sleeps: a commit on a fast disk. */
-export const ANSWER_POLL_MS = 0.6;
+export const ANSWER_SPIN_MS = 0.6;
 
 /** How long the store thread waits awake for the next request before it sleeps: the way to a client on this machine and back. */
-export const REQUEST_SPIN_MS = 0.2;
+export const REQUEST_SPIN_MS = 0.5;

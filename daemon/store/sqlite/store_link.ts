@@ -1,10 +1,11 @@
 import { StoreError } from "../error.ts";
+import { AdaptiveSpin } from "./adaptive_spin.ts";
 import type { AnswerReader } from "./answer.ts";
 import { readAnswer, readText } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FrameReader } from "./frame.ts";
-import { ANSWER_POLL_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
+import { ANSWER_SPIN_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import { PipeReader, PipeWriter, sharedPipeMemory } from "./shared_pipe.ts";
 import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
@@ -23,8 +24,11 @@ export class StoreLink {
   readonly #outbox: Outbox;
   readonly #pipe: PipeReader;
   readonly #frames: FrameReader;
+  readonly #spin = new AdaptiveSpin(WAITING_AWAKE_PAYS ? ANSWER_SPIN_MS : 0);
   readonly #pending = new Map<number, PendingCall>();
   #lastCall = OPEN_CALL;
+  /** Set while nothing is pending. */
+  #called: (() => void) | undefined;
   #ended: StoreError | undefined;
 
   private constructor(options: DatabaseOptions) {
@@ -63,6 +67,7 @@ export class StoreLink {
       const call = this.#lastCall = (this.#lastCall + 1) % CALL_NUMBERS;
       this.#outbox.send(encode(call));
       this.#pending.set(call, { answered: (body) => resolve(decode(body)), failed: reject });
+      this.#called?.();
     });
   }
 
@@ -76,18 +81,29 @@ export class StoreLink {
     while (this.#ended === undefined) {
       const frame = this.#frames.next();
       if (frame !== undefined) this.#settle(frame);
-      else if (!await this.#pollForAnswer()) await this.#pipe.filled();
+      else if (this.#pending.size === 0) await this.#nextCall();
+      else await this.#nextAnswer();
     }
   }
 
-  /** Looks for an answer in every turn of the event loop, for a while; the loop does its other work in between. */
-  async #pollForAnswer(): Promise<boolean> {
-    if (this.#pending.size === 0 || !WAITING_AWAKE_PAYS) return false;
+  /** Asleep without having told the store thread: waking this is up to `call`, and costs no notification. */
+  async #nextCall(): Promise<void> {
+    await new Promise<void>((resolve) => this.#called = resolve);
+    this.#called = undefined;
+  }
+
+  async #nextAnswer(): Promise<void> {
     const begin = performance.now();
-    do {
+    if (!await this.#pollForAnswer(begin + this.#spin.ms)) await this.#pipe.filled();
+    this.#spin.waited(performance.now() - begin);
+  }
+
+  /** Looks for an answer in every turn of the event loop, until `end`; the loop does its other work in between. */
+  async #pollForAnswer(end: number): Promise<boolean> {
+    while (performance.now() < end) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (this.#pipe.available > 0) return true;
-    } while (performance.now() - begin < ANSWER_POLL_MS);
+    }
     return false;
   }
 

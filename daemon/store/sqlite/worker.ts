@@ -3,6 +3,7 @@
  * A file of its own, and nobody imports it: as the entry of a worker it would take itself for the main program.
  */
 import { StoreError } from "../error.ts";
+import { AdaptiveSpin } from "./adaptive_spin.ts";
 import { nothing, text, writeAnswer, writeFailure } from "./answer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { Database } from "./database.ts";
@@ -34,6 +35,7 @@ class StoreThread {
   readonly #to = new ByteWriter();
   readonly #database: Database;
   readonly #requests: RequestReader;
+  readonly #spin = new AdaptiveSpin(WAITING_AWAKE_PAYS ? REQUEST_SPIN_MS : 0);
   readonly #writes: WriteRequest[] = [];
   readonly #reads: WaitingRead[] = [];
   /** Writes ever taken in, and those of them that were answered. */
@@ -57,9 +59,16 @@ class StoreThread {
       this.#database.checkpointIfDue();
       if (this.#writes.length > 0 || this.#reads.length > 0) continue;
       if (this.#closeCall !== undefined) return this.#close(this.#closeCall);
-      if (this.#pipe.spinForBytes(WAITING_AWAKE_PAYS ? REQUEST_SPIN_MS : 0)) continue;
+      this.#awaitRequest();
+    }
+  }
+
+  #awaitRequest(): void {
+    const begin = performance.now();
+    if (!this.#pipe.spinForBytes(this.#spin.ms)) {
       this.#pipe.awaitBytes(this.#database.erasureDue ? CHECKPOINT_RETRY_MS : Infinity);
     }
+    this.#spin.waited(performance.now() - begin);
   }
 
   /** Everything that has arrived, so that it shares the next commit; bounded, since the link is too. */
