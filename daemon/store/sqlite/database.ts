@@ -13,7 +13,7 @@ import { OnceAppender } from "./once_appender.ts";
 import type { PagePart, Wanted } from "./page.ts";
 import { PeerTables } from "./peer_tables.ts";
 import { mayErase, Replication } from "./replication.ts";
-import type { ReadRequest, WriteRequest } from "./request.ts";
+import { messagesOf, type ReadRequest, type WriteRequest } from "./request.ts";
 import { storageIncarnation } from "./storage_table.ts";
 
 type ReadAllRequest = Extract<ReadRequest, { op: "readAll" }>;
@@ -282,16 +282,4 @@ function fitting(waiting: readonly WriteRequest[]): number {
     count++;
   }
   return count;
-}
-
-function messagesOf(request: WriteRequest): number {
-  switch (request.op) {
-    case "append":
-    case "appendOnce":
-      return request.count;
-    case "replicate":
-      return request.count + request.enqueues.length;
-    default:
-      return 1;
-  }
 }

@@ -32,6 +32,19 @@ export type WriteRequest =
     }
   );
 
+/** How many messages a call adds; 1 where it adds something else. */
+export function messagesOf(request: WriteRequest): number {
+  switch (request.op) {
+    case "append":
+    case "appendOnce":
+      return request.count;
+    case "replicate":
+      return request.count + request.enqueues.length;
+    default:
+      return 1;
+  }
+}
+
 /** A call that only asks. */
 export type ReadRequest =
   & { readonly call: number }

@@ -86,11 +86,15 @@ export class SqliteStore implements Store {
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
-    return this.#call((call) => this.#requests.append(call, batch), answer.readAppended);
+    return this.#call((call) => this.#requests.append(call, batch), answer.readAppended, batch.length);
   }
 
   appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]> {
-    return this.#call((call) => this.#requests.appendOnce(call, batch, producer), answer.readOutcomes);
+    return this.#call(
+      (call) => this.#requests.appendOnce(call, batch, producer),
+      answer.readOutcomes,
+      batch.length,
+    );
   }
 
   openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
@@ -211,8 +215,12 @@ export class SqliteStore implements Store {
     }
   }
 
-  #call<T>(encode: (call: number) => Uint8Array, decode: answer.AnswerReader<T>): Promise<T> {
+  #call<T>(
+    encode: (call: number) => Uint8Array,
+    decode: answer.AnswerReader<T>,
+    messages?: number,
+  ): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    return this.#link.call(encode, decode);
+    return this.#link.call(encode, decode, messages);
   }
 }

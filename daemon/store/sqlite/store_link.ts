@@ -27,6 +27,8 @@ export class StoreLink {
   readonly #spin = new AdaptiveSpin(WAITING_AWAKE_PAYS ? ANSWER_SPIN_MS : 0);
   readonly #pending = new Map<number, PendingCall>();
   #lastCall = OPEN_CALL;
+  /** Whether one caller waits for one message. */
+  #alone = false;
   /** Set while nothing is pending. */
   #called: (() => void) | undefined;
   #ended: StoreError | undefined;
@@ -60,13 +62,14 @@ export class StoreLink {
     }
   }
 
-  /** Sends a request; settles with what `decode` reads from its answer. */
-  call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>): Promise<T> {
+  /** Sends a request with so many messages; settles with what `decode` reads from its answer. */
+  call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>, messages = 1): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       const call = this.#lastCall = (this.#lastCall + 1) % CALL_NUMBERS;
       this.#outbox.send(encode(call));
       this.#pending.set(call, { answered: (body) => resolve(decode(body)), failed: reject });
+      this.#alone = messages === 1 && this.#pending.size === 1;
       this.#called?.();
     });
   }
@@ -94,7 +97,8 @@ export class StoreLink {
 
   async #nextAnswer(): Promise<void> {
     const begin = performance.now();
-    if (!await this.#pollForAnswer(begin + this.#spin.ms)) await this.#pipe.filled();
+    // Where many wait there is other work for this processor.
+    if (!this.#alone || !await this.#pollForAnswer(begin + this.#spin.ms)) await this.#pipe.filled();
     this.#spin.waited(performance.now() - begin);
   }
 

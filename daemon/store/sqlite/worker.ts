@@ -16,7 +16,7 @@ import {
   REQUEST_SPIN_MS,
   WAITING_AWAKE_PAYS,
 } from "./limits.ts";
-import type { ReadRequest, WriteRequest } from "./request.ts";
+import { messagesOf, type ReadRequest, type WriteRequest } from "./request.ts";
 import { RequestReader } from "./request_reader.ts";
 import { PipeReader, PipeWriter } from "./shared_pipe.ts";
 import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
@@ -41,6 +41,8 @@ class StoreThread {
   /** Writes ever taken in, and those of them that were answered. */
   #writesTaken = 0;
   #writesAnswered = 0;
+  /** Whether the last commit was of one message. */
+  #alone = false;
   #closeCall: number | undefined;
 
   constructor(pipe: PipeReader, answers: PipeWriter, database: Database) {
@@ -65,7 +67,8 @@ class StoreThread {
 
   #awaitRequest(): void {
     const begin = performance.now();
-    if (!this.#pipe.spinForBytes(this.#spin.ms)) {
+    // Where several share a commit, others need this processor to send the next ones.
+    if (!this.#pipe.spinForBytes(this.#alone ? this.#spin.ms : 0)) {
       this.#pipe.awaitBytes(this.#database.erasureDue ? CHECKPOINT_RETRY_MS : Infinity);
     }
     this.#spin.waited(performance.now() - begin);
@@ -94,7 +97,9 @@ class StoreThread {
   }
 
   #commitOnce(): void {
+    const [first] = this.#writes;
     const count = this.#database.commit(this.#writes, this.#to);
+    this.#alone = count === 1 && first !== undefined && messagesOf(first) === 1;
     this.#writes.splice(0, count);
     this.#writesAnswered += count;
     this.#send();
