@@ -1,12 +1,13 @@
 import { fieldValue } from "./http2/header_rules.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
+import { type PlainRefusal, plainRefusal } from "./plain_request.ts";
 import { parseTimeout } from "./timeout.ts";
 
 /** What the header list of a request says to a gRPC server. */
 export interface RequestHead {
   readonly fields: readonly HeaderField[];
-  /** The HTTP status of a request that is no gRPC (gRPC over HTTP/2, Requests); undefined where it is one. */
-  readonly refused: number | undefined;
+  /** Why it is no gRPC; undefined where it is one. */
+  readonly refused: PlainRefusal | undefined;
   /** "/package.Service/Method". */
   readonly path: string;
   /** How its messages are compressed; undefined where they are not. */
@@ -26,16 +27,11 @@ export function readRequestHead(fields: readonly HeaderField[]): RequestHead {
   const timeoutMs = timeout === undefined ? undefined : parseTimeout(timeout);
   return {
     fields,
-    refused: refusedHttpStatus(fields),
+    refused: plainRefusal(fields),
     path: fieldValue(fields, ":path") ?? "",
     encoding: encoding === "identity" ? undefined : encoding,
     acceptEncoding: fieldValue(fields, "grpc-accept-encoding") ?? "",
     timeoutMs,
     malformedTimeout: timeoutMs === undefined ? timeout : undefined,
   };
-}
-
-function refusedHttpStatus(fields: readonly HeaderField[]): number | undefined {
-  if (fieldValue(fields, ":method") !== "POST") return 405;
-  return /^application\/grpc($|[+;])/.test(fieldValue(fields, "content-type") ?? "") ? undefined : 415;
 }

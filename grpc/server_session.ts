@@ -4,6 +4,7 @@ import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import type { MethodTable } from "./method.ts";
+import { PlainRequest } from "./plain_request.ts";
 import { readRequestHead, type RequestHead } from "./request_head.ts";
 import { ServerStream, type ServerStreamContext, statusTrailers } from "./server_stream.ts";
 import { Session } from "./session.ts";
@@ -16,7 +17,7 @@ export class ServerSession {
   readonly #session: Session;
   readonly #methods: MethodTable;
   readonly #context: ServerStreamContext;
-  readonly #calls = new Map<number, ServerStream>();
+  readonly #calls = new Map<number, ServerStream | PlainRequest>();
   readonly #gathering: ByteBudget;
   readonly #turns: TurnLine;
   /** What the last request said. */
@@ -122,6 +123,19 @@ export class ServerSession {
     // Calls that are alike come with the same object: see HpackDecoder.
     if (this.#head?.fields !== fields) this.#head = readRequestHead(fields);
     const head = this.#head;
+    if (head.refused !== undefined) {
+      const { maxReceiveMessageBytes } = this.#context.limits;
+      const plain = new PlainRequest(
+        streamId,
+        head.refused,
+        this.#session,
+        maxReceiveMessageBytes,
+        this.#onOver,
+      );
+      this.#calls.set(streamId, plain);
+      if (endStream) plain.receiveEnd();
+      return;
+    }
     const call = new ServerStream(
       streamId,
       head,
@@ -132,7 +146,6 @@ export class ServerSession {
       this.#onOver,
     );
     this.#calls.set(streamId, call);
-    if (head.refused !== undefined) return call.refuseHttp(head.refused);
     const handler = this.#methods.get(head.path);
     if (handler === undefined) {
       return call.fail(new StatusError(Status.UNIMPLEMENTED, `there is no method ${head.path}`));

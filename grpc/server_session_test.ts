@@ -133,11 +133,30 @@ Deno.test("GrpcServer ends a call when its deadline passes while the request is 
   bench.close();
 });
 
-Deno.test("GrpcServer refuses what is no gRPC with the HTTP status that says so", async () => {
-  assert.match((await answerTo({ ":method": "GET" }))[0] ?? "", /END_STREAM :status=405/);
-  assert.match((await answerTo({ "content-type": "application/json" }))[0] ?? "", /END_STREAM :status=415/);
-  assert.match((await answerTo({ "content-type": "application/grpcx" }))[0] ?? "", /END_STREAM :status=415/);
+Deno.test("GrpcServer tells what is no gRPC what it takes, with the HTTP status that says so", async () => {
+  const plain = "content-type=text/plain; charset=utf-8";
+  assert.deepEqual(await answerTo({ ":method": "GET" }), [
+    `HEADERS 1 :status=405 allow=POST ${plain}`,
+    "DATA 1 END_STREAM 104",
+  ]);
+  for (const contentType of ["application/json", "application/grpcx"]) {
+    const [headers] = await answerTo({ "content-type": contentType });
+    assert.equal(headers, `HEADERS 1 :status=415 accept=application/grpc ${plain}`);
+  }
+  assert.deepEqual(await answerTo({ ":method": "HEAD" }), ["HEADERS 1 END_STREAM :status=405 allow=POST"]);
   assert.match((await answerTo({ "content-type": "application/grpc+proto" }))[0] ?? "", /:status=200/);
+});
+
+Deno.test("GrpcServer answers what is no gRPC when the request has ended, or has become too long", async () => {
+  const bench = new Bench({ maxReceiveMessageBytes: 1_000 });
+  await bench.hello();
+  const { frames } = bench;
+  assert.deepEqual(await bench.say(frames.headers(1, { ...REQUEST, ":method": "PUT" })), []);
+  assert.deepEqual(await bench.say(frames.data(1, new Uint8Array(1_000))), []);
+  assert.match((await bench.say(frames.data(1, new Uint8Array(1))))[0] ?? "", /:status=405/);
+  await bench.say(frames.headers(3, { ...REQUEST, ":method": "PUT" }));
+  assert.match((await bench.say(frames.data(3, new Uint8Array(0), true)))[0] ?? "", /^HEADERS 3 :status=405/);
+  bench.close();
 });
 
 Deno.test("GrpcServer refuses unknown encodings and a compressed flag without one", async () => {

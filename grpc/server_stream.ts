@@ -404,13 +404,6 @@ export class ServerStream implements StreamingServerCall {
     this.#wakeWriters();
     this.#onOver(this.#id);
   }
-
-  /** Ends the call of a request that is no gRPC, with a plain HTTP status. */
-  refuseHttp(status: number): void {
-    this.#session.connection.respond(this.#id, [{ name: ":status", value: String(status) }], true);
-    this.#session.flushSoon();
-    this.#finish("finished");
-  }
 }
 
 /** The status of a call that failed. */

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../grpc/clock.ts";
 import type { Http2Event } from "../grpc/http2/event.ts";
 import { DEFAULT_GRPC_LIMITS } from "../grpc/limits.ts";
+import { GrpcServer } from "../grpc/server.ts";
 import { Session } from "../grpc/session.ts";
 import type { ByteStream, Listener } from "../grpc/transport/byte_stream.ts";
 import { listenTcp } from "../grpc/transport/tcp.ts";
@@ -75,6 +76,17 @@ Deno.test("h2spec -S passes whole against a server with a plain answer", async (
   const port = listener.address.split(":")[1] ?? "";
   const report = await examine("h2spec", ["--strict", "--host", "127.0.0.1", "--port", port]);
   listener.close();
+  await serving;
+  if (report !== undefined) assertPassed(report, 146);
+});
+
+Deno.test("h2spec -S passes whole against the gRPC server, which its requests are no calls for", async () => {
+  const listener = listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const server = new GrpcServer();
+  const serving = server.serve(listener);
+  const port = listener.address.split(":")[1] ?? "";
+  const report = await examine("h2spec", ["--strict", "--host", "127.0.0.1", "--port", port]);
+  await server.shutdown(0);
   await serving;
   if (report !== undefined) assertPassed(report, 146);
 });
