@@ -1,7 +1,7 @@
 /** Floods a daemon from a thread of its own, so that whoever measures is not held up by the attacker's work. */
 import { flood, FLOODS } from "./flood.ts";
 
-/** What the worker is asked for: this attack, again and again for that long. */
+/** What the worker is asked for: this attack for its count, and again and again for that long. */
 export interface FloodOrder {
   readonly address: string;
   readonly name: string;
@@ -18,8 +18,8 @@ scope.onmessage = async ({ data: { address, name, ms } }) => {
   const attack = FLOODS[name];
   const end = performance.now() + ms;
   let connections = 0;
-  while (attack !== undefined && performance.now() < end) {
-    connections += (await flood(address, attack)).connections;
+  if (attack !== undefined) {
+    do connections += (await flood(address, attack)).connections; while (performance.now() < end);
   }
   scope.postMessage(connections);
 };
