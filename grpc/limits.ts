@@ -31,7 +31,10 @@ export interface GrpcLimits {
   readonly handshakeTimeoutMs: number;
   /** Milliseconds without a byte from the peer before a PING is sent; 0 sends none. */
   readonly keepAliveIntervalMs: number;
-  /** Milliseconds to wait for an answer to that PING before the connection is closed. */
+  /**
+   * Milliseconds to wait for an answer to that PING, or for anything else, before the connection is closed; three times as
+   * long as the last answer took where that is more.
+   */
   readonly keepAliveTimeoutMs: number;
   /**
    * Milliseconds in which a peer must take something of what waits for it; 0 waits for ever. A call of a server of whose

@@ -3,6 +3,7 @@ import { Http2Connection } from "./http2/connection.ts";
 import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import type { Http2Role } from "./http2/role.ts";
+import { KeepAlive } from "./keep_alive.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
 import type { PeerIdentity } from "./transport/peer_identity.ts";
@@ -36,6 +37,7 @@ export class Session {
   readonly #stream: ByteStream;
   readonly #clock: Clock;
   readonly #limits: GrpcLimits;
+  readonly #keepAlive: KeepAlive;
   readonly #onEvent: (event: Http2Event) => void;
   readonly #onFault: (error: unknown) => void;
   readonly #onProgress: () => void;
@@ -45,9 +47,7 @@ export class Session {
   #state: "open" | "closing" | "closed" = "open";
   /** A server says nothing before its client did: an HTTP/1 client can then be answered in its own words. */
   #mayFlush: boolean;
-  #lastReceivedMs: number;
   #cancelTimer: () => void;
-  #pinged = false;
   #lastWords: Promise<void> | undefined;
   /** Settles when a connection that floods may be closed. */
   #calm: Promise<void> | undefined;
@@ -75,7 +75,7 @@ export class Session {
     this.#onProgress = onProgress;
     this.connection = new Http2Connection(role, limits.http2);
     this.#mayFlush = role === "client";
-    this.#lastReceivedMs = clock.nowMs();
+    this.#keepAlive = new KeepAlive(limits.keepAliveIntervalMs, limits.keepAliveTimeoutMs, clock.nowMs());
     this.#cancelTimer = clock.after(limits.handshakeTimeoutMs, () => this.#handshakeTimedOut());
   }
 
@@ -126,7 +126,7 @@ export class Session {
 
   /** When the peer was heard last, by the clock. */
   get lastReceivedMs(): number {
-    return this.#lastReceivedMs;
+    return this.#keepAlive.lastReceivedMs;
   }
 
   /** Ends the connection at once, with a GOAWAY as far as the transport takes it without waiting. */
@@ -175,8 +175,9 @@ export class Session {
     for (let at = 0; at < bytes.length && this.#state === "open";) {
       const slice = bytes.subarray(at, at + sliceBytes);
       at += slice.length;
-      this.#lastReceivedMs = this.#clock.nowMs();
-      this.#tell(this.connection.receive(slice, this.#lastReceivedMs));
+      const nowMs = this.#clock.nowMs();
+      this.#keepAlive.received(nowMs);
+      this.#tell(this.connection.receive(slice, nowMs));
       this.flushSoon();
       if (at === bytes.length) return;
       if (this.#clock.nowMs() - turnBeganMs < LONG_TURN_MS) sliceBytes *= 2;
@@ -279,22 +280,16 @@ export class Session {
   }
 
   #watchIdle(): void {
-    const { keepAliveIntervalMs, keepAliveTimeoutMs } = this.#limits;
-    if (keepAliveIntervalMs === 0 || this.#state !== "open") return;
-    const idleMs = this.#clock.nowMs() - this.#lastReceivedMs;
-    const allowedMs = keepAliveIntervalMs + (this.#pinged ? keepAliveTimeoutMs : 0);
-    if (idleMs < keepAliveIntervalMs) this.#pinged = false;
-    else if (idleMs >= allowedMs && this.#pinged) {
+    if (this.#limits.keepAliveIntervalMs === 0 || this.#state !== "open") return;
+    const { now, againMs } = this.#keepAlive.look(this.#clock.nowMs());
+    if (now === "give up") {
       this.#tell(this.connection.fail(ErrorCode.NO_ERROR, "no answer to PING in time"));
       return this.close();
-    } else if (!this.#pinged) {
-      this.#pinged = true;
+    }
+    if (now === "ask") {
       this.connection.ping();
       this.flushSoon();
     }
-    const waitMs = this.#pinged
-      ? keepAliveIntervalMs + keepAliveTimeoutMs - idleMs
-      : keepAliveIntervalMs - idleMs;
-    this.#cancelTimer = this.#clock.after(Math.max(1, waitMs), () => this.#watchIdle());
+    this.#cancelTimer = this.#clock.after(Math.max(1, againMs), () => this.#watchIdle());
   }
 }

@@ -31,7 +31,7 @@ export const MAX_VERIFICATIONS = 16;
 /** Milliseconds that a unary question to a peer may take. */
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** Milliseconds between two attempts to reach a peer that can't be reached; a random part of it is left out. */
-export const PROBE_INTERVAL_MS = 900;
+export const PROBE_INTERVAL_MS = 600;
 /** Milliseconds for the last words to a peer: over a link that was cut they never arrive, and a new connection waits for them. */
 export const CLOSE_TIMEOUT_MS = 50;
 /** A connection that held this many milliseconds is made anew at once when it is lost; others wait, lest a peer be stormed. */
@@ -51,11 +51,11 @@ export const POLLED_LOGS_AT_ONCE = 4;
  * that its answer is waited for. The system repeats what a cut link has lost after longer and longer times, which a new
  * connection does not wait for.
  */
-export const QUIET_MS = 1_000;
+export const QUIET_MS = 700;
 /** Milliseconds without a byte from a peer before it is asked whether it is there: a link that was cut says nothing. */
-export const KEEP_ALIVE_INTERVAL_MS = 2_000;
-/** Milliseconds that the answer may take before the peer counts as gone. */
-export const KEEP_ALIVE_TIMEOUT_MS = 1_500;
+export const KEEP_ALIVE_INTERVAL_MS = 1_000;
+/** Milliseconds that the answer may take at least before the peer counts as gone, see KeepAlive in @msgbus/grpc. */
+export const KEEP_ALIVE_TIMEOUT_MS = 700;
 /** Bytes that the names of logs in a hello may have: with more, the peer is asked to tell of everything. It takes 4 MiB. */
 export const MAX_HELLO_NAME_BYTES = 2 << 20;
 /** Logs that a peer may have: each costs memory and a row for as long as the peer is known. One with more is refused. */

@@ -4,7 +4,7 @@ import type { Timer } from "../bus/timer.ts";
 type ByteStream = Awaited<ReturnType<Connect>>;
 
 /** Milliseconds that an attempt is given before another one is made beside it. */
-const NEXT_ATTEMPT_MS = 900;
+const NEXT_ATTEMPT_MS = 500;
 
 /**
  * Connects by attempts beside each other, a new one whenever the one before took long; the first that succeeds is taken.

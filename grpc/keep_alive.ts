@@ -1,0 +1,48 @@
+/** A peer may answer this many times later than it did the last time before it counts as gone. */
+const ANSWER_FACTOR = 3;
+
+/** When a silent peer is asked whether it is there, and when it counts as gone. No I/O, no clock; times are milliseconds. */
+export class KeepAlive {
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
+  #lastReceivedMs: number;
+  #askedMs: number | undefined;
+  #answerMs = 0;
+
+  /**
+   * Asks after `intervalMs` without a byte, and waits `timeoutMs` for the answer, or three times as long as the last one
+   * took where that is more: far peers answer late. Anything that comes is an answer. `nowMs` is when the first
+   * byte is begun to be waited for.
+   */
+  constructor(intervalMs: number, timeoutMs: number, nowMs: number) {
+    this.#intervalMs = intervalMs;
+    this.#timeoutMs = timeoutMs;
+    this.#lastReceivedMs = nowMs;
+    this.#askedMs = nowMs;
+  }
+
+  /** When the peer was heard last. */
+  get lastReceivedMs(): number {
+    return this.#lastReceivedMs;
+  }
+
+  /** Something came. */
+  received(nowMs: number): void {
+    this.#lastReceivedMs = nowMs;
+    if (this.#askedMs === undefined) return;
+    this.#answerMs = nowMs - this.#askedMs;
+    this.#askedMs = undefined;
+  }
+
+  /** What to do now, and in how many milliseconds to look again. */
+  look(nowMs: number): { readonly now: "wait" | "ask" | "give up"; readonly againMs: number } {
+    if (this.#askedMs !== undefined) {
+      const leftMs = this.#askedMs + Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs) - nowMs;
+      return leftMs <= 0 ? { now: "give up", againMs: 0 } : { now: "wait", againMs: leftMs };
+    }
+    const leftMs = this.#lastReceivedMs + this.#intervalMs - nowMs;
+    if (leftMs > 0) return { now: "wait", againMs: leftMs };
+    this.#askedMs = nowMs;
+    return { now: "ask", againMs: Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs) };
+  }
+}

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { KeepAlive } from "./keep_alive.ts";
+
+Deno.test("KeepAlive asks a peer that is silent for the interval, and gives it up without an answer", () => {
+  const keepAlive = new KeepAlive(1_000, 500, 0);
+  keepAlive.received(10);
+  assert.deepEqual(keepAlive.look(10), { now: "wait", againMs: 1_000 });
+  assert.deepEqual(keepAlive.look(1_010), { now: "ask", againMs: 500 });
+  assert.deepEqual(keepAlive.look(1_409), { now: "wait", againMs: 101 });
+  assert.equal(keepAlive.look(1_510).now, "give up");
+});
+
+Deno.test("KeepAlive takes anything that comes for an answer", () => {
+  const keepAlive = new KeepAlive(1_000, 500, 0);
+  keepAlive.received(10);
+  assert.equal(keepAlive.look(1_010).now, "ask");
+  keepAlive.received(1_200);
+  assert.equal(keepAlive.lastReceivedMs, 1_200);
+  assert.deepEqual(keepAlive.look(1_600), { now: "wait", againMs: 600 });
+  assert.equal(keepAlive.look(2_200).now, "ask");
+});
+
+Deno.test("KeepAlive waits three times as long as the last answer took, beginning with the first byte", () => {
+  const keepAlive = new KeepAlive(1_000, 500, 0);
+  keepAlive.received(800);
+  assert.deepEqual(keepAlive.look(1_800), { now: "ask", againMs: 2_400 });
+  assert.deepEqual(keepAlive.look(4_199), { now: "wait", againMs: 1 });
+  keepAlive.received(4_199);
+  assert.deepEqual(keepAlive.look(5_199), { now: "ask", againMs: 3 * 2_399 });
+  keepAlive.received(5_200);
+  assert.deepEqual(keepAlive.look(6_200), { now: "ask", againMs: 500 });
+});
