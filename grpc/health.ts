@@ -3,17 +3,16 @@
  *
  * @module
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Clock, systemClock } from "./clock.ts";
 import type { GrpcServer } from "./server.ts";
 import type { StreamingServerCall } from "./server_call.ts";
-import {
-  Health,
-  HealthCheckRequestSchema,
-  HealthCheckResponse_ServingStatus as ServingStatus,
-  HealthCheckResponseSchema,
-} from "./standard/gen/grpc/health/v1/health_pb.ts";
 import { Status, StatusError } from "./status.ts";
+
+/** `HealthCheckResponse.ServingStatus`, as far as it is said here. */
+const ServingStatus = { SERVING: 1, NOT_SERVING: 2, SERVICE_UNKNOWN: 3 } as const;
+type ServingStatus = typeof ServingStatus[keyof typeof ServingStatus];
+/** The tag of the status in HealthCheckResponse: field number × 8 + wire type. */
+const STATUS = 0x08;
 
 /** How a health service finds out what it says. */
 export interface HealthServiceOptions {
@@ -51,13 +50,13 @@ export class HealthService {
   /** Adds the service's methods to a server. */
   register(server: GrpcServer): this {
     server
-      .method(`/${Health.typeName}/${Health.method.check.name}`, {
+      .method("/grpc.health.v1.Health/Check", {
         kind: "unary",
-        handle: (request) => this.#check(serviceOf(request)),
+        handle: async (request) => await this.#check(await serviceOf(request)),
       })
-      .method(`/${Health.typeName}/${Health.method.watch.name}`, {
+      .method("/grpc.health.v1.Health/Watch", {
         kind: "server_streaming",
-        handle: (request, call) => this.#watch(serviceOf(request), call),
+        handle: async (request, call) => await this.#watch(await serviceOf(request), call),
       });
     return this;
   }
@@ -125,14 +124,16 @@ export class HealthService {
   }
 }
 
-function serviceOf(request: Uint8Array): string {
-  try {
-    return fromBinary(HealthCheckRequestSchema, request).service;
-  } catch (cause) {
-    throw new StatusError(Status.INVALID_ARGUMENT, "the request is no HealthCheckRequest", { cause });
-  }
+/**
+ * The service that is asked about. An empty request asks about the server as a whole: most probes send it, and a server
+ * that nobody asks anything else should not hold the codec in memory.
+ */
+async function serviceOf(request: Uint8Array): Promise<string> {
+  if (request.length === 0) return "";
+  const { readService } = await import("./standard/health_request.ts");
+  return readService(request);
 }
 
 function response(status: ServingStatus): Uint8Array {
-  return toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status }));
+  return Uint8Array.of(STATUS, status);
 }

@@ -5,25 +5,10 @@
  */
 export type { CallOptions } from "./call_options.ts";
 export { Channel, type ChannelCompression, type ChannelOptions, ResponseStream } from "./channel.ts";
-export { type Clock, systemClock } from "./clock.ts";
-export type { Codec } from "./compression/codec.ts";
-export type { Encoding } from "./compression/encoding.ts";
-export { DEFAULT_HTTP2_LIMITS, type Http2Limits, type RateLimit } from "./http2/limits.ts";
-export type { HeaderField } from "./http2/hpack/header_field.ts";
-export { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
-export { FramedMessage, MESSAGE_PREFIX_BYTES } from "./message_reader.ts";
-export { Metadata, type MetadataValue } from "./metadata.ts";
-export type { MethodHandler, MethodKind, UnaryResponse } from "./method.ts";
-export { GrpcServer, type GrpcServerOptions } from "./server.ts";
-export type { ServerCall, StreamingServerCall } from "./server_call.ts";
-export { Status, StatusError, type StatusName, statusName, statusOf } from "./status.ts";
-export type { ByteStream, Connect, Listener } from "./transport/byte_stream.ts";
-export type { CertificateName } from "./transport/certificate_names.ts";
+export * from "./serving.ts";
 export { listenMemory, memoryPipe } from "./transport/memory.ts";
 export { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";
-export type { PeerIdentity } from "./transport/peer_identity.ts";
-export { connectTcp, formatTcpAddress, listenTcp, type TcpAddress } from "./transport/tcp.ts";
-export { connectUnix, listenUnix } from "./transport/unix.ts";
+export { connectTcp } from "./transport/tcp.ts";
+export { connectUnix } from "./transport/unix.ts";
 export { connectWebSocket } from "./transport/websocket/connect.ts";
-export { listenWebSocket, type WebSocketListenOptions } from "./transport/websocket/listen.ts";
 export { connectPlatformWebSocket } from "./transport/websocket/platform.ts";

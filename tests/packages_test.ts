@@ -16,7 +16,7 @@ async function deno(args: readonly string[], cwd = "."): Promise<{ success: bool
 
 for (
   const [name, modules] of [
-    ["grpc", ["mod.ts", "error_details.ts", "health.ts", "quic.ts", "reflection.ts", "tls.ts"]],
+    ["grpc", ["mod.ts", "error_details.ts", "health.ts", "quic.ts", "reflection.ts", "serving.ts", "tls.ts"]],
     ["sdk", ["mod.ts"]],
   ] as const
 ) {
