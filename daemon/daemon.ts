@@ -1,4 +1,4 @@
-import { GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc";
+import { GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc/server";
 import type { TlsRefusal, TlsRefusalCode } from "@msgbus/grpc/tls";
 import { Authenticator } from "./auth/authenticator.ts";
 import { AuthFileError } from "./auth/error.ts";

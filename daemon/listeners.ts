@@ -1,4 +1,10 @@
-import { DEFAULT_GRPC_LIMITS, type Listener, listenTcp, listenUnix, listenWebSocket } from "@msgbus/grpc";
+import {
+  DEFAULT_GRPC_LIMITS,
+  type Listener,
+  listenTcp,
+  listenUnix,
+  listenWebSocket,
+} from "@msgbus/grpc/server";
 import type { ServerTls, TlsListener, TlsRefusal } from "@msgbus/grpc/tls";
 import type { Config } from "./config/config.ts";
 import { formatListenAddress, type ListenAddress } from "./config/listen_address.ts";

@@ -1,4 +1,4 @@
-import { type PeerIdentity, type ServerCall, Status, StatusError } from "@msgbus/grpc";
+import { type PeerIdentity, type ServerCall, Status, StatusError } from "@msgbus/grpc/server";
 import { AuthorizedBus } from "../bus/authorized_bus.ts";
 import type { Bus } from "../bus/bus.ts";
 import { Grants } from "../bus/grants.ts";

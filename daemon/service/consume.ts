@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
+import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc/server";
 import {
   ConsumePosition,
   type ConsumeRequest,

@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc";
+import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc/server";
 import { ConsumeLogSchema } from "@msgbus/proto/stream";
 import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";

@@ -1,4 +1,4 @@
-import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc";
+import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc/server";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { MessageEnvelopeSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";

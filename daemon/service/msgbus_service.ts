@@ -6,7 +6,7 @@ import {
   Status,
   StatusError,
   type StreamingServerCall,
-} from "@msgbus/grpc";
+} from "@msgbus/grpc/server";
 import {
   AckFifoRequestSchema,
   AckFifoResponseSchema,

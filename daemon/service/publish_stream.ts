@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
+import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc/server";
 import { PublishStreamResponseSchema } from "@msgbus/proto/stream";
 import type { BusAccess } from "../bus/bus_access.ts";
 import { pendingBytes } from "../bus/pending_publish.ts";

@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import type { GrpcServer } from "@msgbus/grpc";
+import type { GrpcServer } from "@msgbus/grpc/server";
 import { HealthService } from "@msgbus/grpc/health";
 import { registerReflection } from "@msgbus/grpc/reflection";
 import { file_msgbus_v1_msgbus, MsgbusService } from "@msgbus/proto";

@@ -1,5 +1,4 @@
-import { Status, StatusError } from "@msgbus/grpc";
-import { badRequest } from "@msgbus/grpc/error_details";
+import { badRequest, Status, StatusError } from "@msgbus/grpc/server";
 import { BusError, type BusErrorCode } from "../bus/error.ts";
 
 const CODES = {

@@ -1,4 +1,4 @@
-import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc";
+import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc/server";
 
 type Bidi = (requests: AsyncIterable<Uint8Array>, call: StreamingServerCall) => Promise<void>;
 

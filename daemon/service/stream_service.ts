@@ -1,4 +1,4 @@
-import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc";
+import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc/server";
 import type { Bus } from "../bus/bus.ts";
 import type { BusOf } from "./msgbus_service.ts";
 import { ConsumeCall } from "./consume.ts";

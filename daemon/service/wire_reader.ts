@@ -1,4 +1,4 @@
-import { Status, StatusError } from "@msgbus/grpc";
+import { Status, StatusError } from "@msgbus/grpc/server";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -1,4 +1,4 @@
-import type { Connect } from "@msgbus/grpc";
+import type { Connect } from "@msgbus/grpc/server";
 import type { Timer } from "../bus/timer.ts";
 
 type ByteStream = Awaited<ReturnType<Connect>>;

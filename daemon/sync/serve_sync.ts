@@ -1,5 +1,5 @@
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { type GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc";
+import { type GrpcServer, type ServerCall, Status, StatusError } from "@msgbus/grpc/server";
 import {
   ForkDecision as WireDecision,
   ListArchivedLogsRequestSchema,

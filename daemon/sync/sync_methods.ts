@@ -1,4 +1,4 @@
-import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc";
+import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc/server";
 
 type Unary = (request: Uint8Array, call: ServerCall) => Promise<Uint8Array>;
 
