@@ -1,14 +1,16 @@
 import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc/server";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { MessageEnvelopeSchema } from "@msgbus/proto";
 import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
 import type { NodeName } from "../store/store.ts";
+import { writeNodeName } from "./node_id.ts";
 import { Slab } from "./slab.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 /** Tags of MessageEnvelope, and of its field in the three responses that carry it: field number × 8 + wire type. */
 const RESPONSE_MESSAGE = 0x0a;
 const ID = 0x0a;
+const TOPIC = 0x12;
+const ORIGIN = 0x1a;
 const HEAD_ID = 0x20;
 const PAYLOAD = 0x2a;
 const CREATED_AT_MS = 0x38;
@@ -71,11 +73,11 @@ export class EnvelopeEncoder {
     return FramedMessage.inPlace(bytes);
   }
 
-  /** Topic and origin, encoded by the generated code once per log. */
+  /** Topic and origin, encoded once per log. */
   #logFields({ topic, origin }: Message): Uint8Array {
     const kept = this.#logs.get(topic);
     if (kept !== undefined && sameNode(kept.origin, origin)) return kept.fields;
-    const fields = toBinary(MessageEnvelopeSchema, create(MessageEnvelopeSchema, { topic, origin }));
+    const fields = new WireWriter().text(TOPIC, topic).bytes(ORIGIN, writeNodeName(origin)).finish();
     if (this.#logs.size >= MAX_KEPT_LOGS) this.#logs.clear();
     this.#logs.set(topic, { origin, fields });
     return fields;

@@ -1,6 +1,7 @@
 import { encodeHeaders } from "../bus/headers.ts";
 import type { PublishRequest } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
+import { readNodeName } from "./node_id.ts";
 import type { Slab } from "./slab.ts";
 import { WireReader } from "./wire_reader.ts";
 
@@ -12,9 +13,6 @@ const PAYLOAD = 0x1a;
 const HEADERS = 0x22;
 /** Tag of a headers entry in MessageEnvelope, the form in which the bus keeps them. */
 const ENVELOPE_HEADERS = 0x32;
-const TENANT_ID = 0x0a;
-const BL_NAME = 0x12;
-const DEVICE_ID = 0x1a;
 const KEY = 0x0a;
 const VALUE = 0x12;
 
@@ -53,19 +51,6 @@ export function readPublishRequest(bytes: Uint8Array, slab: Slab): PublishReques
     payload: payload.length === 0 ? EMPTY : slab.copy(payload),
     headers: entries === undefined ? EMPTY : joinEntries(entries),
   };
-}
-
-/** A NodeId; where the field stands twice, the later parts win (protobuf.dev, Last One Wins). */
-function readNodeName(bytes: Uint8Array, before: NodeName | undefined): NodeName {
-  const reader = new WireReader(bytes);
-  let { tenantId, blName, deviceId } = before ?? { tenantId: "", blName: "", deviceId: "" };
-  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === TENANT_ID) tenantId = reader.string();
-    else if (tag === BL_NAME) blName = reader.string();
-    else if (tag === DEVICE_ID) deviceId = reader.string();
-    else reader.skipUnknown(tag, 3);
-  }
-  return { tenantId, blName, deviceId };
 }
 
 /** A map entry of a key and a value in UTF-8. One that holds more, which is legal, is written anew without it. */
