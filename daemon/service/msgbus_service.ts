@@ -1,59 +1,25 @@
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   type GrpcServer,
-  type MethodHandler,
+  type MethodKind,
   type ServerCall,
   Status,
   StatusError,
   type StreamingServerCall,
 } from "@msgbus/grpc/server";
-import {
-  AckFifoRequestSchema,
-  AckFifoResponseSchema,
-  DeleteRangeRequestSchema,
-  DeleteRangeResponseSchema,
-  EnqueueFifoRequestSchema,
-  EnqueueFifoResponseSchema,
-  FetchRequestSchema,
-  FifoMessageSchema,
-  GetHeadRequestSchema,
-  GetHeadResponseSchema,
-  HealthRequestSchema,
-  HealthResponseSchema,
-  ListHeadsRequestSchema,
-  ListHeadsResponseSchema,
-  ListPeerSyncStatesRequestSchema,
-  ListPeerSyncStatesResponseSchema,
-  MsgbusService,
-  PeekFifoRequestSchema,
-  PeekFifoResponseSchema,
-  ReadyRequestSchema,
-  ReadyResponseSchema,
-  RejectFifoRequestSchema,
-  RejectFifoResponseSchema,
-  SubscribeRequestSchema,
-} from "@msgbus/proto";
 import type { Bus } from "../bus/bus.ts";
-import type { BusAccess } from "../bus/bus_access.ts";
-import { decodeHeaders, encodeHeaders } from "../bus/headers.ts";
 import type { Message } from "../bus/message.ts";
-import { PEER_ITSELF } from "../bus/names.ts";
-import type { FifoMessage } from "../store/store.ts";
+import type { BusOf } from "./bus_of.ts";
 import { EnvelopeEncoder } from "./envelope.ts";
-import { nodeNameOf } from "./node_id.ts";
-import { type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
+import { readFetchRequest, readSubscribeRequest } from "./log_request.ts";
+import type { PeerStates } from "./peer_states.ts";
+import { healthResponse, readEmptyRequest, readyResponse } from "./probes.ts";
 import { readPublishRequest } from "./publish_request.ts";
 import { Slab } from "./slab.ts";
 import { statusOfBusError } from "./status.ts";
+import { registerUnary } from "./unary_methods.ts";
 
 /** The metadata that makes a Publish one that is stored once. */
 const IDEMPOTENCY_KEY = "idempotency-key";
-
-/** What load balancers ask, who have no token. */
-const OPEN_TO_ALL: readonly string[] = ["health", "ready"];
-
-/** The bus as the caller may use it. Throws StatusError when the caller is nobody. */
-export type BusOf = (call: ServerCall) => BusAccess;
 
 /**
  * Registers `msgbus.v1.MsgbusService` over a bus. Request to bus call to response: no rule of its own. `busOf` decides
@@ -71,15 +37,12 @@ export function serveMsgbus(
   const accessOf: BusOf = busOf ?? (() => bus);
   const envelopes = new EnvelopeEncoder();
   const payloads = new Slab();
-  const method = (name: keyof typeof MsgbusService.method, handler: MethodHandler) =>
-    server.method(`/${MsgbusService.typeName}/${MsgbusService.method[name].name}`, {
-      ...handler,
-      // Nobody's messages are decompressed before it is known whose they are.
-      ...busOf !== undefined && !OPEN_TO_ALL.includes(name) &&
-        { admit: (call: ServerCall) => void busOf(call) },
-    });
+  // Nobody's messages are decompressed before it is known whose they are.
+  const admit = busOf && ((call: ServerCall) => void busOf(call));
+  const method = (name: string, handler: MethodKind) =>
+    server.method(`/msgbus.v1.MsgbusService/${name}`, { ...handler, ...admit !== undefined && { admit } });
 
-  method("publish", {
+  method("Publish", {
     kind: "unary",
     handle: (request, call) =>
       accessOf(call).publish({ ...readPublishRequest(request, payloads), ...idempotencyKeyOf(call) }).then(
@@ -90,17 +53,10 @@ export function serveMsgbus(
       ),
   });
   method(
-    "fetch",
-    streaming(FetchRequestSchema, async (request, call) => {
+    "Fetch",
+    streaming(readFetchRequest, async ({ archive, ...range }, call) => {
       const access = accessOf(call);
-      const range = {
-        topic: request.topic,
-        origin: nodeNameOf(request.origin),
-        fromHeadId: toNumber(request.fromHeadId),
-        limit: request.limit,
-      };
-      const archived = request.archive !== "";
-      const pages = (archived ? access.fetchArchived(range, request.archive) : access.fetch(range))
+      const pages = (archive === "" ? access.fetch(range) : access.fetchArchived(range, archive))
         [Symbol.asyncIterator]();
       const next = () => call.inTurn(() => pages.next(), access.revoked);
       for (let page = await next(); page.done !== true; page = await next()) {
@@ -109,15 +65,10 @@ export function serveMsgbus(
     }),
   );
   method(
-    "subscribe",
-    streaming(SubscribeRequestSchema, async (request, call) => {
+    "Subscribe",
+    streaming(readSubscribeRequest, async (request, call) => {
       const access = accessOf(call);
-      const subscription = access.subscribe({
-        topic: request.topic,
-        origin: nodeNameOf(request.origin),
-        fromHeadId: toNumber(request.fromHeadId),
-        pageSize: request.replayLimit,
-      });
+      const subscription = access.subscribe(request);
       const ending = access.revoked === undefined ? stopping : AbortSignal.any([stopping, access.revoked]);
       const stop = () => subscription.close();
       ending.addEventListener("abort", stop, { once: true });
@@ -149,154 +100,35 @@ export function serveMsgbus(
       }
     }),
   );
-  method(
-    "getHead",
-    unary(GetHeadRequestSchema, GetHeadResponseSchema, (request, call) => {
-      const head = accessOf(call).head(request.topic, nodeNameOf(request.origin));
-      return create(GetHeadResponseSchema, { headId: BigInt(head ?? 0), found: head !== undefined });
-    }),
-  );
-  method(
-    "listHeads",
-    unary(ListHeadsRequestSchema, ListHeadsResponseSchema, (_, call) =>
-      create(ListHeadsResponseSchema, {
-        heads: accessOf(call).heads().map(({ topic, origin, headId, incarnation }) => ({
-          topic,
-          origin,
-          headId: BigInt(headId),
-          incarnation,
-        })),
-      })),
-  );
-  method(
-    "listPeerSyncStates",
-    unary(
-      ListPeerSyncStatesRequestSchema,
-      ListPeerSyncStatesResponseSchema,
-      async (_, call) => {
-        const access = accessOf(call);
-        access.requireGrant("admin", "list peer sync states");
-        await peers?.record();
-        return create(ListPeerSyncStatesResponseSchema, {
-          states: (await access.peerSyncStates()).filter(({ topic }) => topic !== PEER_ITSELF).map(
-            wireSyncState,
-          ),
-          peers: peers?.peers().map(wirePeerState) ?? [],
-        });
-      },
-    ),
-  );
-  method(
-    "deleteRange",
-    unary(DeleteRangeRequestSchema, DeleteRangeResponseSchema, async (request, call) => {
-      const deletedCount = await accessOf(call).deleteRange({
-        topic: request.topic,
-        origin: nodeNameOf(request.origin),
-        fromHeadId: toNumber(request.fromHeadId),
-        toHeadId: toNumber(request.toHeadId),
-      });
-      return create(DeleteRangeResponseSchema, { deletedCount: BigInt(deletedCount) });
-    }),
-  );
-  method(
-    "enqueueFifo",
-    unary(EnqueueFifoRequestSchema, EnqueueFifoResponseSchema, async (request, call) => {
-      const message = await accessOf(call).enqueueFifo({
-        queue: request.queue,
-        topic: request.topic,
-        source: nodeNameOf(request.source),
-        target: nodeNameOf(request.target),
-        payload: request.payload,
-        headers: encodeHeaders(request.headers),
-      });
-      return create(EnqueueFifoResponseSchema, { message: fifoMessage(message) });
-    }),
-  );
-  method(
-    "peekFifo",
-    unary(
-      PeekFifoRequestSchema,
-      PeekFifoResponseSchema,
-      async (request, call) =>
-        create(PeekFifoResponseSchema, {
-          message: fifoMessage(await accessOf(call).peekFifo(request.queue)),
-        }),
-    ),
-  );
-  method(
-    "ackFifo",
-    unary(
-      AckFifoRequestSchema,
-      AckFifoResponseSchema,
-      async (request, call) =>
-        create(AckFifoResponseSchema, {
-          accepted: await accessOf(call).ackFifo(request.queue, request.messageId),
-        }),
-    ),
-  );
-  method(
-    "rejectFifo",
-    unary(
-      RejectFifoRequestSchema,
-      RejectFifoResponseSchema,
-      async (request, call) =>
-        create(RejectFifoResponseSchema, {
-          accepted: await accessOf(call).rejectFifo(request.queue, request.messageId),
-        }),
-    ),
-  );
-  method(
-    "health",
-    unary(
-      HealthRequestSchema,
-      HealthResponseSchema,
-      () => create(HealthResponseSchema, { status: "SERVING", node: bus.node, incarnation: bus.incarnation }),
-    ),
-  );
-  method(
-    "ready",
-    unary(ReadyRequestSchema, ReadyResponseSchema, async () => {
-      const state = await bus.ready();
-      return create(ReadyResponseSchema, {
-        ready: state.ready,
-        status: state.ready ? "READY" : "NOT_READY",
-        error: state.ready ? "" : state.error,
-        node: bus.node,
-        durability,
-      });
-    }),
-  );
-}
-
-function unary<Request extends DescMessage, Response extends DescMessage>(
-  requestSchema: Request,
-  responseSchema: Response,
-  answer: (
-    request: MessageShape<Request>,
-    call: ServerCall,
-  ) => MessageShape<Response> | Promise<MessageShape<Response>>,
-): MethodHandler {
-  return {
+  registerUnary(server, async () => {
+    const { unaryHandlers } = await import("./unary_handlers.ts");
+    return unaryHandlers(accessOf, peers);
+  }, admit);
+  // What load balancers ask, who have no token.
+  server.method("/msgbus.v1.MsgbusService/Health", {
     kind: "unary",
-    async handle(bytes, call) {
-      const request = decode(requestSchema, bytes);
-      try {
-        return toBinary(responseSchema, await answer(request, call));
-      } catch (error) {
-        throw statusOfBusError(error);
-      }
+    handle: (request) => {
+      readEmptyRequest(request, "msgbus.v1.HealthRequest");
+      return healthResponse(bus.node, bus.incarnation);
     },
-  };
+  });
+  server.method("/msgbus.v1.MsgbusService/Ready", {
+    kind: "unary",
+    handle: async (request) => {
+      readEmptyRequest(request, "msgbus.v1.ReadyRequest");
+      return readyResponse(await bus.ready(), bus.node, durability);
+    },
+  });
 }
 
-function streaming<Request extends DescMessage>(
-  requestSchema: Request,
-  answer: (request: MessageShape<Request>, call: StreamingServerCall) => Promise<void>,
-): MethodHandler {
+function streaming<Request>(
+  read: (bytes: Uint8Array) => Request,
+  answer: (request: Request, call: StreamingServerCall) => Promise<void>,
+): MethodKind {
   return {
     kind: "server_streaming",
     async handle(bytes, call) {
-      const request = decode(requestSchema, bytes);
+      const request = read(bytes);
       try {
         await answer(request, call);
       } catch (error) {
@@ -304,16 +136,6 @@ function streaming<Request extends DescMessage>(
       }
     },
   };
-}
-
-function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  try {
-    return fromBinary(schema, bytes);
-  } catch (error) {
-    throw new StatusError(Status.INVALID_ARGUMENT, `Cannot read the request: it is no ${schema.typeName}`, {
-      cause: error,
-    });
-  }
 }
 
 /** The key that a call of Publish says for its message. Throws StatusError INVALID_ARGUMENT where it can't be one. */
@@ -337,18 +159,4 @@ function idempotencyKeyOf({ metadata }: ServerCall): { readonly key?: string } {
 /** Sends a page whole, at once: whoever reads the next one waits first. */
 function sendAll(call: StreamingServerCall, envelopes: EnvelopeEncoder, page: readonly Message[]): void {
   for (const message of page) call.send(envelopes.encode(message));
-}
-
-/** A head of the wire as a number; one beyond the safe integers lies beyond every log all the same. */
-function toNumber(value: bigint): number {
-  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
-}
-
-function fifoMessage(message: FifoMessage) {
-  return create(FifoMessageSchema, {
-    ...message,
-    headers: decodeHeaders(message.headers),
-    createdAtMs: BigInt(message.createdAtMs),
-    sequence: BigInt(message.sequence),
-  });
 }

@@ -1,6 +1,6 @@
 import { Status, StatusError, type StreamingServerCall } from "@msgbus/grpc/server";
 import type { Bus } from "../bus/bus.ts";
-import type { BusOf } from "./msgbus_service.ts";
+import type { BusOf } from "./bus_of.ts";
 import { ConsumeCall } from "./consume.ts";
 import { PublishStream } from "./publish_stream.ts";
 import { statusOfBusError } from "./status.ts";

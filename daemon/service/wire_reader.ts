@@ -82,6 +82,17 @@ export class WireReader {
     throw malformed("a number has more than ten octets");
   }
 
+  /** A varint of up to 32 bits; of a longer one, the lower 32 (protobuf.dev, Updating A Message Type). */
+  uint32(): number {
+    let value = 0;
+    for (let i = 0; i < 10; i++) {
+      const octet = this.#octet();
+      if (i < 5) value |= (octet & 0x7f) << (7 * i);
+      if (octet < 0x80) return value >>> 0;
+    }
+    throw malformed("a number has more than ten octets");
+  }
+
   /** Passes over the value of a field above `lastField`; those up to it are known, and came with a wrong wire type. */
   skipUnknown(tag: number, lastField: number): void {
     if (tag >>> 3 <= lastField) throw malformed(`field ${tag >>> 3} has the wire type ${tag & 7}`);
