@@ -15,7 +15,6 @@ import { serveMsgbus } from "./service/msgbus_service.ts";
 import { statusOfBusError } from "./service/status.ts";
 import { registerStreams } from "./service/stream_methods.ts";
 import { serveStandardServices } from "./service/standard_services.ts";
-import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Store } from "./store/store.ts";
 import { registerSync } from "./sync/sync_methods.ts";
@@ -254,8 +253,10 @@ async function openStore(config: Config): Promise<Store> {
   switch (config.storage) {
     case "sqlite":
       return await SqliteStore.open({ path, durability, dedup });
-    case "memory":
+    case "memory": {
+      const { MemoryStore } = await import("./store/memory/store.ts");
       return new MemoryStore(undefined, dedup);
+    }
     case "kv":
       throw new Error("the configuration refuses this storage before the daemon starts");
   }

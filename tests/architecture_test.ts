@@ -43,6 +43,22 @@ const TESTS_MAY_ALSO_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_OPEN_SOCKETS = ["grpc/transport", "daemon/gateway", "daemon/discovery"];
 /** Folders of the daemon that only those pay for who ask for what they do. */
 const LOADED_ON_DEMAND = ["daemon/discovery"];
+/** What a daemon loads that nobody has called yet, and what must not be among it: each costs it megabytes. */
+const IDLE_DAEMON = ["daemon/main.ts", "daemon/run_daemon.ts", "daemon/store/sqlite/worker.ts"];
+const NOT_IN_AN_IDLE_DAEMON = [
+  "npm:",
+  "proto",
+  "sdk",
+  "daemon/store/memory",
+  "daemon/sync/synchronizer.ts",
+  "grpc/mod.ts",
+  "grpc/channel.ts",
+  "grpc/client_session.ts",
+  "grpc/client_stream.ts",
+  "grpc/standard",
+  "grpc/transport/node_socket.ts",
+  "grpc/transport/tls_server.ts",
+];
 /** Code that takes bytes and gives events: no waiting, no runtime, no clock (STYLE.md, rule 2). */
 const SANS_IO = [
   "grpc/http2",
@@ -169,6 +185,47 @@ Deno.test("architecture: the daemon loads no module of Node but SQLite, which an
     /from\s*"node:(?!sqlite")/.test(code)
   );
   assert.deepEqual(wrong.map(({ path }) => path), []);
+});
+
+interface ModuleGraph {
+  readonly roots: readonly string[];
+  readonly redirects: Readonly<Record<string, string>>;
+  readonly modules: readonly {
+    readonly specifier: string;
+    readonly dependencies?: readonly {
+      readonly code?: { readonly specifier?: string };
+      readonly isDynamic?: boolean;
+    }[];
+  }[];
+}
+
+/** What is loaded with a module before it runs, without what it loads later: paths, or specifiers of what is not ours. */
+async function loadedWith(path: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", path],
+    cwd: ROOT,
+    stderr: "inherit",
+  }).output();
+  const graph: ModuleGraph = JSON.parse(new TextDecoder().decode(stdout));
+  const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
+  const loaded = new Set(graph.roots);
+  // A set gives what is added to it on the way as well.
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
+      const target = code?.specifier;
+      if (target !== undefined && isDynamic !== true) loaded.add(graph.redirects[target] ?? target);
+    }
+  }
+  return [...loaded].map((specifier) => specifier.replace(ROOT.href, ""));
+}
+
+Deno.test("architecture: an idle daemon holds neither a package of npm nor the client half of gRPC", async () => {
+  const loaded = (await Promise.all(IDLE_DAEMON.map(loadedWith))).flat();
+  assert.ok(loaded.includes("grpc/server_session.ts"), "the graph is read to its end");
+  const wrong = loaded.filter((path) =>
+    NOT_IN_AN_IDLE_DAEMON.some((other) => other.endsWith(":") ? path.startsWith(other) : within(path, other))
+  );
+  assert.deepEqual(wrong, []);
 });
 
 Deno.test("architecture: the gRPC core knows no word of msgbus", async () => {
