@@ -1,4 +1,5 @@
 import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc/server";
+import { loadOnce } from "../bus/load_once.ts";
 
 type Bidi = (requests: AsyncIterable<Uint8Array>, call: StreamingServerCall) => Promise<void>;
 
@@ -17,8 +18,7 @@ export function registerStreams(
   load: () => Promise<StreamHandlers>,
   admit: ((call: ServerCall) => void) | undefined,
 ): void {
-  let handlers: Promise<StreamHandlers> | undefined;
-  const loaded = () => handlers ??= load();
+  const loaded = loadOnce(load);
   for (const name of ["PublishStream", "Consume"] as const) {
     server.method(`/msgbus.v1.StreamService/${name}`, {
       kind: "bidi_streaming",

@@ -1,4 +1,5 @@
 import type { GrpcServer, ServerCall } from "@msgbus/grpc/server";
+import { loadOnce } from "../bus/load_once.ts";
 
 /** A method with one request and one response. */
 export type Unary = (request: Uint8Array, call: ServerCall) => Promise<Uint8Array>;
@@ -26,8 +27,7 @@ export function registerUnary(
   load: () => Promise<UnaryHandlers>,
   admit: ((call: ServerCall) => void) | undefined,
 ): void {
-  let handlers: Promise<UnaryHandlers> | undefined;
-  const loaded = () => handlers ??= load();
+  const loaded = loadOnce(load);
   for (const name of METHODS) {
     server.method(`/msgbus.v1.MsgbusService/${name}`, {
       kind: "unary",

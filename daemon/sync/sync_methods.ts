@@ -1,4 +1,5 @@
 import type { GrpcServer, ServerCall, StreamingServerCall } from "@msgbus/grpc/server";
+import { loadOnce } from "../bus/load_once.ts";
 
 type Unary = (request: Uint8Array, call: ServerCall) => Promise<Uint8Array>;
 
@@ -15,8 +16,7 @@ export interface SyncHandlers {
  * hold it in memory.
  */
 export function registerSync(server: GrpcServer, load: () => Promise<SyncHandlers>): void {
-  let handlers: Promise<SyncHandlers> | undefined;
-  const loaded = () => handlers ??= load();
+  const loaded = loadOnce(load);
   server.method("/msgbus.v1.SyncService/Sync", {
     kind: "bidi_streaming",
     handle: async (requests, call) => await (await loaded()).Sync(requests, call),
