@@ -86,6 +86,7 @@ export class Daemon {
         random: (into) => crypto.getRandomValues(into),
       });
       const server = new GrpcServer({
+        minCompressBytes: config.minCompressBytes,
         onError: failureLog(log),
       });
       const stopping = new AbortController();

@@ -1,6 +1,9 @@
 /** The daemon as a process: how it starts, what it refuses, how it stops. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Channel, type Connect, connectTcp } from "@msgbus/grpc";
+import { PublishRequestSchema } from "@msgbus/proto";
 import { connect, MsgbusError } from "@msgbus/sdk";
 import { DaemonProcess, runMsgbusd, TempFolder } from "./daemon_process.ts";
 
@@ -87,6 +90,32 @@ Deno.test("msgbusd refuses unknown flags and values, with exit code 2 and the fl
   await assertRefused(["--durability", "sometimes"], /--durability.*sometimes/);
   await assertRefused(["--sync-interval-ms", "soon"], /--sync-interval-ms/);
   await assertRefused(["--tls-cert", "/dev/null"], /--tls-key/);
+});
+
+Deno.test("msgbusd compresses for clients that compress, from --min-compress-bytes on", async () => {
+  for (const [minBytes, smaller] of [[1_000, true], [3_000, false]] as const) {
+    const flags = ["--storage", "memory", "--min-compress-bytes", String(minBytes)];
+    await using daemon = await DaemonProcess.start(flags);
+    const [hostname = "", port] = daemon.address.split(":");
+    const dial = connectTcp({ hostname, port: Number(port) });
+    let received = 0;
+    const counting: Connect = async (signal) => {
+      const stream = await dial(signal);
+      const read = stream.read.bind(stream);
+      stream.read = async () => {
+        const bytes = await read();
+        received += bytes?.length ?? 0;
+        return bytes;
+      };
+      return stream;
+    };
+    await using channel = new Channel(counting, { compression: { encoding: "gzip", minBytes: 1 } });
+    // The answer repeats the payload.
+    const payload = new Uint8Array(2_000);
+    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { topic: "t", payload }));
+    await channel.unary("/msgbus.v1.MsgbusService/Publish", request);
+    assert.equal(received < 1_000, smaller, `${received} bytes`);
+  }
 });
 
 Deno.test("msgbusd never serves plain text where TLS or another storage were asked for", async () => {

@@ -61,6 +61,8 @@ export interface Config {
   readonly dedupKeys: number;
   /** Milliseconds that they are. */
   readonly dedupAgeMs: number;
+  /** Size from which on a message is compressed for clients that compress theirs. */
+  readonly minCompressBytes: number;
   /** The node this daemon is. */
   readonly node: NodeName;
   readonly peers: readonly Peer[];

@@ -16,6 +16,8 @@ export const CONFIG_LIMITS = {
   maxSyncIntervalMs: 86_400_000,
   /** Messages of one pull; Fetch serves no more at once. */
   maxSyncBatchLimit: 10_000,
+  /** Size from which on messages are compressed: no message is larger. */
+  maxMinCompressBytes: 4 << 20,
   /** Idempotency keys and runs of producers that are remembered: at a hundred bytes each, 10 GB. */
   maxDedupKeys: 100_000_000,
   /** Shortest time that they are remembered, in milliseconds: a retry should come within it. */

@@ -22,6 +22,7 @@ export function readConfig(sources: ConfigSources): Config {
     durability: reader.value(SETTINGS.durability),
     dedupKeys: reader.value(SETTINGS.dedupKeys),
     dedupAgeMs: reader.value(SETTINGS.dedupAgeMs),
+    minCompressBytes: reader.value(SETTINGS.minCompressBytes),
     node: {
       tenantId: reader.value(SETTINGS.tenantId),
       blName: reader.value(SETTINGS.blName),

@@ -82,6 +82,19 @@ export const SETTINGS = {
     CONFIG_LIMITS.minDedupAgeMs,
     CONFIG_LIMITS.maxDedupAgeMs,
   ),
+  minCompressBytes: integer(
+    {
+      flag: "--min-compress-bytes",
+      argument: "<bytes>",
+      env: "MSGBUS_MIN_COMPRESS_BYTES",
+      default: "8192",
+      doc:
+        "Size from which on a message is compressed for clients that compress theirs (gzip, zstd, snappy, lz4); below it " +
+        "the work costs more than the bytes.",
+    },
+    0,
+    CONFIG_LIMITS.maxMinCompressBytes,
+  ),
   tenantId: name("--tenant-id", "MSGBUS_TENANT_ID", "tenant", "First part of this node's name."),
   blName: name("--bl-name", "MSGBUS_BL_NAME", "default", "Second part of this node's name."),
   deviceId: name("--device-id", "MSGBUS_DEVICE_ID", "device", "Third part of this node's name."),
