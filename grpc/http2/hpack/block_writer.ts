@@ -3,11 +3,13 @@
  * own costs each block more than all of its encoding.
  */
 const SLAB_BYTES = 4096;
+/** The first slab is for a connection that says little; each further one is twice as large, up to the above. */
+const FIRST_SLAB_BYTES = 256;
 
 /** Collects one header block at a time. */
 export class BlockWriter {
   /** The octets of the block so far are those from its start to {@link BlockWriter.end}. */
-  slab: Uint8Array = new Uint8Array(SLAB_BYTES);
+  slab: Uint8Array = new Uint8Array(FIRST_SLAB_BYTES);
   /** Where the next octet goes. */
   end = 0;
   #start = 0;
@@ -17,7 +19,8 @@ export class BlockWriter {
     if (this.end + count <= this.slab.length) return;
     const begun = this.slab.subarray(this.#start, this.end);
     // Twice the need, so that a block written octet by octet is not moved for each of them.
-    this.slab = new Uint8Array(Math.max(SLAB_BYTES, 2 * (begun.length + count)));
+    const next = Math.min(SLAB_BYTES, 2 * this.slab.length);
+    this.slab = new Uint8Array(Math.max(next, 2 * (begun.length + count)));
     this.slab.set(begun);
     this.#start = 0;
     this.end = begun.length;
