@@ -11,7 +11,6 @@ import { Admission } from "./admission.ts";
 import { BatchPublisher } from "./batch_publisher.ts";
 import type { Consumer } from "./consumer.ts";
 import { formatCursor } from "./cursor.ts";
-import { encodeDeleteMarker } from "./delete_marker.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
 import { FifoQueues } from "./fifo_queues.ts";
@@ -25,16 +24,9 @@ import {
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
-import {
-  checkKey,
-  checkName,
-  checkNode,
-  checkNotReserved,
-  DELETE_TOPIC,
-  formatNode,
-  resolveNode,
-} from "./names.ts";
+import { checkKey, checkName, checkNode, checkNotReserved, formatNode, resolveNode } from "./names.ts";
 import { Publisher } from "./publisher.ts";
+import { RangeDeleter } from "./range_deleter.ts";
 import { Replicator } from "./replicator.ts";
 import type {
   ConsumeRequest,
@@ -73,8 +65,6 @@ export interface BusOptions {
 /** Whether the bus can serve; see {@link Bus.ready}. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly error: string };
 
-const NO_BYTES = new Uint8Array();
-
 /**
  * The message bus of one node: every rule about topics, logs, subscriptions and queues.
  *
@@ -91,6 +81,7 @@ export class Bus {
   readonly #admission: Admission;
   readonly #publisher: Publisher;
   readonly #batches: BatchPublisher;
+  readonly #deleter: RangeDeleter;
   readonly #fifo: FifoQueues;
   readonly #forwarding: FifoForwarding;
   readonly #replicator: Replicator;
@@ -114,6 +105,16 @@ export class Bus {
       now: () => this.#now(),
       flush: () => this.#publisher.flush(),
     });
+    this.#deleter = new RangeDeleter({
+      store: options.store,
+      node: options.node,
+      logs,
+      admission: this.#admission,
+      limits,
+      uuids: this.#uuids,
+      now: () => this.#now(),
+      flush: () => this.#publisher.flush(),
+    });
     this.#forwarding = new FifoForwarding({
       node: options.node,
       logs,
@@ -121,7 +122,7 @@ export class Bus {
       uuids: this.#uuids,
       now: () => this.#now(),
       timer: options.timer ?? systemTimer,
-      deleteStored: (log, from, to) => this.#deleteStored(log, from, to),
+      deleteStored: (log, from, to) => this.#deleter.delete(log, from, to),
     });
     this.#fifo = new FifoQueues(options.store, options.node, this.#admission, this.#forwarding);
     const { store, node } = options;
@@ -367,12 +368,17 @@ export class Bus {
   }
 
   /**
-   * Erases payload and headers of the stored messages in a range and leaves a marker for the peers, which arrives as a
-   * message of the topic `$msgbus.delete`. Settles with the number of messages newly marked; without any message in
+   * Erases payload and headers of the stored messages in a range and leaves markers for the peers, which arrive as
+   * messages of the topic `$msgbus.delete`. Settles with the number of messages newly marked; without any message in
    * the range it is 0 and there is no marker.
    *
-   * Fails with invalid_argument (also when from > to), permission_denied (another node's log, a reserved topic), or
-   * resource_exhausted (disk full: nothing was applied, or, as the text then says, the bytes are still to be erased).
+   * A long range goes in slices of `limits.deletedHeads`, each marked in one transaction with a marker of its own; other
+   * calls have their turn in between. It goes on to its end although nobody waits for it any more, as every write does.
+   *
+   * Fails with invalid_argument (also when from > to), permission_denied (another node's log, a reserved topic),
+   * resource_exhausted (disk full: nothing was applied, or, as the text then says, the bytes are still to be erased), or
+   * unavailable (the bus closes, or the log was set aside). Where slices were done before that, the text says which heads
+   * are deleted; to call again for the whole range deletes the rest.
    */
   async deleteRange(request: DeleteRangeRequest): Promise<number> {
     const { topic } = request;
@@ -391,7 +397,7 @@ export class Bus {
     // Never beyond the head: the marker would delete messages at the peers that are yet to be published here.
     const to = Math.min(request.toHeadId, log?.head ?? 0);
     if (log === undefined || from > to) return 0;
-    return await this.#deleteStored(log, from, to);
+    return await this.#deleter.delete(log, from, to);
   }
 
   /**
@@ -457,43 +463,6 @@ export class Bus {
       return await call();
     } catch (error) {
       throw toBusError(action, error);
-    } finally {
-      this.#admission.exit(0);
-    }
-  }
-
-  async #deleteStored(log: Log, from: number, to: number): Promise<number> {
-    this.#publisher.flush(); // calls reach the store in the order in which they were made
-    const now = this.#now();
-    const marker = {
-      topic: DELETE_TOPIC,
-      origin: this.node,
-      id: this.#uuids.next(now),
-      createdAtMs: now,
-      payload: encodeDeleteMarker(log.topic, this.node, from, to, now),
-      headers: NO_BYTES,
-    };
-    this.#admission.enter(0);
-    try {
-      const deletion = await this.#store.deleteRange(log.topic, this.node, from, to, marker);
-      log.markDeleted(from, to);
-      const { id, payload } = marker;
-      const { headId, sequence } = deletion.marker;
-      const markers = this.#logs.getOrAdd(DELETE_TOPIC, this.node);
-      markers.commit(
-        new Message(DELETE_TOPIC, this.node, headId, sequence, id, now, payload, NO_BYTES, false),
-      );
-      markers.wake();
-      if (!deletion.erased) {
-        throw new BusError(
-          "resource_exhausted",
-          `Cannot erase from "${log.topic}": the messages are deleted, but the node has no space to erase their bytes; ` +
-            "it keeps trying: free some space",
-        );
-      }
-      return deletion.deletedCount;
-    } catch (error) {
-      throw toBusError(`delete from "${log.topic}"`, error);
     } finally {
       this.#admission.exit(0);
     }

@@ -16,6 +16,11 @@ export interface BusLimits {
   readonly pageMessages: number;
   /** Bytes of one page of `fetch` or `next`; one larger message is a page of its own. Default 1 MiB. */
   readonly pageBytes: number;
+  /**
+   * Heads that are deleted in one transaction; a longer range is deleted in slices, and other writes wait for one of them
+   * only. Default 20,000: 21 ms with payloads of 100 bytes, 200 ms with 1,000; slices of 50,000 took 51 and 440 ms.
+   */
+  readonly deletedHeads: number;
   /** Messages one log keeps in memory for its live subscribers; the oldest leave, slower ones read the store. Default 4,096. */
   readonly recentMessagesPerLog: number;
   /** The same in bytes. Default 4 MiB. */
@@ -33,6 +38,7 @@ export const DEFAULT_BUS_LIMITS: BusLimits = {
   pendingBytes: 64 * MIB,
   pageMessages: 1_000,
   pageBytes: 1 * MIB,
+  deletedHeads: 20_000,
   recentMessagesPerLog: 4_096,
   recentBytesPerLog: 4 * MIB,
   recentBytes: 64 * MIB,

@@ -1,10 +1,16 @@
-import type { LogHead, NodeName, Store } from "../store/store.ts";
+import type { LogHead, NodeName, Store, StoredMessage } from "../store/store.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { BusLimits } from "./limits.ts";
 import { Message } from "./message.ts";
 import { type RecentBudget, RecentMessages } from "./recent_messages.ts";
 import type { Subscription } from "./subscription.ts";
+
+/** Heads that were deleted, both ends included. */
+interface HeadRange {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** One topic of one origin: its head, and who follows it live. */
 export class Log {
@@ -21,8 +27,9 @@ export class Log {
   #sequence: number;
   /** Whether the log is about to be set aside: the store may have done so already. */
   #leaving = false;
-  /** How often a range was deleted. */
-  #deletions = 0;
+  #departures = 0;
+  /** For each page on its way from the store the ranges that were deleted since it was asked for. */
+  readonly #deletedMeanwhile = new Set<HeadRange[]>();
 
   /** `changed` is called when messages were committed, or the log was set aside. */
   constructor(
@@ -86,9 +93,15 @@ export class Log {
     this.#changed(this);
   }
 
+  /** How often it was begun to set the log aside. */
+  get departures(): number {
+    return this.#departures;
+  }
+
   /** The log is being set aside until `clear`, or not after all. */
   leaving(leaves: boolean): void {
     this.#leaving = leaves;
+    if (leaves) this.#departures++;
   }
 
   /** After the log was set aside: it has no messages, and whoever follows it must begin anew. */
@@ -104,7 +117,7 @@ export class Log {
   }
 
   markDeleted(from: number, to: number): void {
-    this.#deletions++;
+    for (const ranges of this.#deletedMeanwhile) ranges.push({ from, to });
     this.#recent.markDeleted(({ headId }) => headId >= from && headId <= to);
     this.#arrivals.markDeleted(this.topic, this.origin, from, to);
   }
@@ -120,27 +133,31 @@ export class Log {
    */
   async storedPage(from: number, messages: number, bytes: number): Promise<Message[]> {
     const action = `read "${this.topic}"`;
-    for (;;) {
-      const deletions = this.#deletions;
-      const stored = await this.#store.read(this.topic, this.origin, from, { messages, bytes }).catch(
-        (error: unknown) => {
-          throw toBusError(action, error);
-        },
-      );
-      // A range was deleted while this page was on its way: what it holds may have been erased since.
-      if (deletions !== this.#deletions) continue;
-      const page: Message[] = [];
-      for (const message of stored) {
-        // The store may be ahead of us by a commit whose answer is still on its way.
-        if (message.headId > this.#head) break;
-        page.push(Message.stored(this.topic, this.origin, message));
-      }
-      if (page[0]?.headId === from) return page;
-      if (this.#leaving || from > this.#head) {
-        throw new BusError("unavailable", `Cannot ${action}: the log was set aside meanwhile; begin anew`);
-      }
-      throw new BusError("internal", `Cannot ${action}: the store lost head ${from}`);
+    const deleted: HeadRange[] = [];
+    this.#deletedMeanwhile.add(deleted);
+    let stored: readonly StoredMessage[];
+    try {
+      stored = await this.#store.read(this.topic, this.origin, from, { messages, bytes });
+    } catch (error) {
+      throw toBusError(action, error);
+    } finally {
+      this.#deletedMeanwhile.delete(deleted);
     }
+    const page: Message[] = [];
+    for (const each of stored) {
+      const { headId } = each;
+      // The store may be ahead of us by a commit whose answer is still on its way.
+      if (headId > this.#head) break;
+      const message = Message.stored(this.topic, this.origin, each);
+      page.push(
+        deleted.some((range) => headId >= range.from && headId <= range.to) ? message.erased() : message,
+      );
+    }
+    if (page[0]?.headId === from) return page;
+    if (this.#leaving || from > this.#head) {
+      throw new BusError("unavailable", `Cannot ${action}: the log was set aside meanwhile; begin anew`);
+    }
+    throw new BusError("internal", `Cannot ${action}: the store lost head ${from}`);
   }
 
   join(subscription: Subscription): void {

@@ -1141,7 +1141,9 @@ export const MsgbusService: GenService<{
     output: typeof ListPeerSyncStatesResponseSchema;
   },
   /**
-   * Marks the stored messages of a range deleted and erases their payload and headers.
+   * Marks the stored messages of a range deleted and erases their payload and headers. A long range goes in slices: a
+   * call that fails says what it has deleted, and one for the same range deletes the rest. A call that is cancelled goes
+   * on all the same.
    *
    * @generated from rpc msgbus.v1.MsgbusService.DeleteRange
    */
