@@ -141,7 +141,7 @@ export class BatchPublisher {
   ): Promise<PublishOutcome[]> {
     const { at, entries } = segment;
     try {
-      const as = producer && { id: producer.id, epoch: producer.epoch, firstSequence: firstSequence + at };
+      const as = producer && { ...producer, firstSequence: firstSequence + at };
       return this.#committed(segment, await this.#options.store.appendOnce(entries, as), firstSequence);
     } catch (error) {
       const reason = toBusError("publish", error);

@@ -171,7 +171,7 @@ export class Bus {
    *
    * Fails with invalid_argument, and with failed_precondition for an epoch below the known one.
    */
-  async openProducer({ id, epoch, owner }: OpenProducerRequest): Promise<Producer> {
+  async openProducer({ id, epoch, owner = "" }: OpenProducerRequest): Promise<Producer> {
     checkName(id, "producer.id");
     if (epoch > MAX_EPOCH) {
       throw new BusError(
@@ -180,13 +180,11 @@ export class Bus {
         { field: "producer.epoch" },
       );
     }
-    // No name has a NUL in it: so the names of one owner are those of nobody else.
-    const known = owner === undefined ? id : `${owner}\0${id}`;
-    const place = await this.#stored(
-      "publish",
-      () => this.#store.openProducer(known, epoch, this.#now()),
-    );
-    return { id: known, ...place };
+    const name = { owner, id };
+    return {
+      ...name,
+      ...await this.#stored("publish", () => this.#store.openProducer(name, epoch, this.#now())),
+    };
   }
 
   /**

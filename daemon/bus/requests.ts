@@ -33,13 +33,13 @@ export interface OpenProducerRequest {
   readonly id: string;
   /** From 1 on; 0 asks for a new one. */
   readonly epoch: number;
-  /** Names of different owners never meet. None where absent. */
+  /** Producers of different owners never meet, whatever their ids. "" where absent. */
   readonly owner?: string;
 }
 
 /** Who publishes batches that are stored once. Made by `Bus.openProducer`. */
 export interface Producer {
-  /** Its name and owner, as the store knows them. */
+  readonly owner: string;
   readonly id: string;
   readonly epoch: number;
   /** The last sequence that it had stored in this epoch when it was opened; 0 where there was none. */

@@ -7,10 +7,16 @@ export interface OnceMessage extends NewMessage {
   readonly key?: string | undefined;
 }
 
-/** Who appends, and how it numbers its messages. */
-export interface AppendingProducer {
-  /** Any text that is not empty. */
+/** Which producer: those of different owners have nothing in common, whatever their ids. */
+export interface ProducerName {
+  /** Whoever it belongs to; "" where nobody is told from anybody else. */
+  readonly owner: string;
+  /** Any text that is not empty and has no NUL. */
   readonly id: string;
+}
+
+/** Who appends, and how it numbers its messages. */
+export interface AppendingProducer extends ProducerName {
   /** From 1 on, at most 2^52. */
   readonly epoch: number;
   /** The producer's sequence of the first message of the batch, from 1 on; each one behind it has the next. */
@@ -72,8 +78,13 @@ export interface DedupLimits {
 /** The defaults named above. */
 export const DEFAULT_DEDUP_LIMITS: DedupLimits = { keys: 1_000_000, ageMs: 14 * 24 * 3_600_000 };
 
-/** Producers that are remembered; those that were used least recently go first. */
+/** Producers that are remembered; of the owner that has the most, the one that was used least recently goes first. */
 export const MAX_PRODUCERS = 10_000;
+
+/** A producer's name as one text. */
+export function producerKey({ owner, id }: ProducerName): string {
+  return `${owner}\0${id}`; // an id has no NUL in it
+}
 
 /** What a producer fails with that another one has taken over from. */
 export function staleEpochError(epoch: number, known: number): StoreError {

@@ -15,6 +15,7 @@ export type {
   OnceMessage,
   OnceOutcome,
   OnceRefusal,
+  ProducerName,
   ProducerPlace,
 } from "./once.ts";
 export type {
@@ -25,7 +26,7 @@ export type {
   ReplicatedMessage,
 } from "./replication.ts";
 
-import type { AppendingProducer, OnceMessage, OnceOutcome, ProducerPlace } from "./once.ts";
+import type { AppendingProducer, OnceMessage, OnceOutcome, ProducerName, ProducerPlace } from "./once.ts";
 import type { ArchivedLog, Replicated, ReplicatedBatch } from "./replication.ts";
 
 /** The name of a node: three parts, none of them interpreted by the store. */
@@ -237,8 +238,8 @@ export interface Store {
    * each call; consecutive sequences of a producer between which nothing else was appended by this method, or by any
    * other, are one run, which is as old as its newest message and counts once. A retry of something that was forgotten is
    * stored again (a key), or refused while the producer is known (a sequence). Producers are forgotten that appended
-   * nothing for that age, give or take a minute, and the least recently used ones beyond 10,000: then a retry is stored
-   * again. Messages that are replicated, queued, or mark deletions take no part in any of this.
+   * nothing for that age, give or take a minute, and beyond 10,000 the least recently used one of the owner that
+   * has the most (of several such owners, of all of theirs): then a retry is stored again. Messages that are replicated, queued, or mark deletions take no part in any of this.
    */
   appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]>;
 
@@ -248,7 +249,7 @@ export interface Store {
    * producer 0 means 1. Fails with "stale_epoch" for an epoch below the known one. `nowMs` in milliseconds since the
    * Unix epoch: the producer was used then. At most 2^52 epochs are counted.
    */
-  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace>;
+  openProducer(name: ProducerName, epoch: number, nowMs: number): Promise<ProducerPlace>;
 
   /**
    * The messages of a log from `fromHeadId` on (at least 1), in head order: at least one if there is any, deleted

@@ -11,7 +11,13 @@ import {
   texts,
 } from "./contract.ts";
 import { MAX_PRODUCERS } from "./once.ts";
-import { DEFAULT_DEDUP_LIMITS, type OnceMessage, type OnceOutcome, type Store } from "./store.ts";
+import {
+  DEFAULT_DEDUP_LIMITS,
+  type OnceMessage,
+  type OnceOutcome,
+  type ProducerName,
+  type Store,
+} from "./store.ts";
 
 const NOW_MS = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -29,7 +35,11 @@ function many(...names: string[]): OnceMessage[] {
 }
 
 function as(firstSequence: number, epoch = 1, id = "p") {
-  return { id, epoch, firstSequence };
+  return { ...named(id), epoch, firstSequence };
+}
+
+function named(id: string, owner = ""): ProducerName {
+  return { owner, id };
 }
 
 /** Outcomes in short: "+" for appended, "=" for duplicate, "!" for refused, each with its place and what else counts. */
@@ -236,7 +246,7 @@ export function testOnceContract(kind: StoreUnderTest): void {
       "+1 1 head 2",
       "=2 id-one head 1",
     ]);
-    assert.deepEqual(await store.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 3 });
+    assert.deepEqual(await store.openProducer(named("p"), 1, NOW_MS), { epoch: 1, lastSequence: 3 });
     // Without its key, the third is none that this producer stored.
     assert.deepEqual(await once(store, many("x", "two", "one"), as(1)), [
       "!0 forgotten",
@@ -246,20 +256,20 @@ export function testOnceContract(kind: StoreUnderTest): void {
   });
 
   test("openProducer begins with epoch 1, goes on with the same one, and takes over with 0 or a higher one", async (store) => {
-    assert.deepEqual(await store.openProducer("p", 0, NOW_MS), { epoch: 1, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 0, NOW_MS), { epoch: 1, lastSequence: 0 });
     await store.appendOnce(many("a", "b"), as(1));
-    assert.deepEqual(await store.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 2 });
-    assert.deepEqual(await store.openProducer("p", 0, NOW_MS), { epoch: 2, lastSequence: 0 });
-    assert.deepEqual(await store.openProducer("p", 7, NOW_MS), { epoch: 7, lastSequence: 0 });
-    assert.deepEqual(await store.openProducer("q", 3, NOW_MS), { epoch: 3, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 1, NOW_MS), { epoch: 1, lastSequence: 2 });
+    assert.deepEqual(await store.openProducer(named("p"), 0, NOW_MS), { epoch: 2, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 7, NOW_MS), { epoch: 7, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("q"), 3, NOW_MS), { epoch: 3, lastSequence: 0 });
     assert.deepEqual(await once(store, many("a"), as(1, 7)), ["+0 1 head 3"], "a new epoch counts anew");
   });
 
   test("openProducer and appendOnce refuse a stale epoch, naming both, and store nothing", async (store) => {
-    await store.openProducer("p", 1, NOW_MS);
+    await store.openProducer(named("p"), 1, NOW_MS);
     await store.appendOnce(many("a"), as(1));
-    await store.openProducer("p", 5, NOW_MS);
-    await assert.rejects(store.openProducer("p", 4, NOW_MS), hasCode("stale_epoch", "stale epoch 4"));
+    await store.openProducer(named("p"), 5, NOW_MS);
+    await assert.rejects(store.openProducer(named("p"), 4, NOW_MS), hasCode("stale_epoch", "stale epoch 4"));
     await assert.rejects(store.appendOnce(many("b"), as(2)), hasCode("stale_epoch", "epoch 5"));
     await assert.rejects(store.appendOnce(many("a"), as(1)), hasCode("stale_epoch"), "retries, too");
     assert.deepEqual(await texts(store, "t"), ["a"]);
@@ -267,7 +277,7 @@ export function testOnceContract(kind: StoreUnderTest): void {
 
   test("appendOnce makes a producer known that nobody opened", async (store) => {
     await store.appendOnce(many("a"), as(3, 2));
-    assert.deepEqual(await store.openProducer("p", 0, NOW_MS), { epoch: 3, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 0, NOW_MS), { epoch: 3, lastSequence: 0 });
   });
 
   test("appendOnce forgets the oldest keys beyond the limit, and those are stored again", async (store) => {
@@ -290,7 +300,7 @@ export function testOnceContract(kind: StoreUnderTest): void {
         "=2 id-3 head 6",
         "=3 id-4 head 8",
       ]);
-      assert.deepEqual(await store.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 4 });
+      assert.deepEqual(await store.openProducer(named("p"), 1, NOW_MS), { epoch: 1, lastSequence: 4 });
     },
     { ...DEFAULT_DEDUP_LIMITS, keys: 3 },
   );
@@ -305,10 +315,10 @@ export function testOnceContract(kind: StoreUnderTest): void {
   test("appendOnce remembers the last sequence of a producer whose runs are forgotten", async (store) => {
     await store.appendOnce(many("1", "2"), as(1));
     for (const id of ["x", "y", "z"]) {
-      await store.appendOnce(many(id), { id, epoch: 1, firstSequence: 1 });
+      await store.appendOnce(many(id), as(1, 1, id));
     }
     assert.deepEqual(await once(store, many("2", "3"), as(2)), ["!0 forgotten", "+1 1 head 6"]);
-    assert.deepEqual(await store.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 3 });
+    assert.deepEqual(await store.openProducer(named("p"), 1, NOW_MS), { epoch: 1, lastSequence: 3 });
   }, { ...DEFAULT_DEDUP_LIMITS, keys: 2 });
 
   test("appendOnce forgets no key for runs of producers, and no run for keys", async (store) => {
@@ -355,26 +365,64 @@ export function testOnceContract(kind: StoreUnderTest): void {
     await store.appendOnce([at(NOW_MS, "a")], as(1, 4));
     await store.appendOnce([at(NOW_MS + 20 * HOUR_MS, "b")], as(2, 4));
     const within = NOW_MS + 43 * HOUR_MS;
-    assert.deepEqual(await store.openProducer("q", 0, within), { epoch: 1, lastSequence: 0 });
-    assert.deepEqual(await store.openProducer("p", 4, within), { epoch: 4, lastSequence: 2 });
+    assert.deepEqual(await store.openProducer(named("q"), 0, within), { epoch: 1, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 4, within), { epoch: 4, lastSequence: 2 });
     const after = within + 25 * HOUR_MS;
-    assert.deepEqual(await store.openProducer("p", 0, after), { epoch: 1, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p"), 0, after), { epoch: 1, lastSequence: 0 });
     assert.deepEqual(await once(store, [at(after, "a")], as(1)), ["+0 1 head 3"]);
   }, { ...DEFAULT_DEDUP_LIMITS, ageMs: 24 * HOUR_MS });
 
   test("openProducer forgets the least recently used producers beyond the limit", async (store) => {
-    await store.openProducer("first", 3, NOW_MS);
-    await store.openProducer("second", 3, NOW_MS + 1);
+    await store.openProducer(named("first"), 3, NOW_MS);
+    await store.openProducer(named("second"), 3, NOW_MS + 1);
     const later = NOW_MS + HOUR_MS;
-    await store.openProducer("first", 3, later);
+    await store.openProducer(named("first"), 3, later);
     await Promise.all(
-      Array.from({ length: MAX_PRODUCERS - 1 }, (_, n) => store.openProducer(`p${n}`, 3, later + n)),
+      Array.from({ length: MAX_PRODUCERS - 1 }, (_, n) => store.openProducer(named(`p${n}`), 3, later + n)),
     );
-    await store.openProducer("last", 3, later + MAX_PRODUCERS);
+    await store.openProducer(named("last"), 3, later + MAX_PRODUCERS);
     const end = later + MAX_PRODUCERS;
-    assert.deepEqual(await store.openProducer("second", 0, end), { epoch: 1, lastSequence: 0 });
-    assert.deepEqual(await store.openProducer("last", 0, end), { epoch: 4, lastSequence: 0 });
-    assert.deepEqual(await store.openProducer("p9000", 0, end), { epoch: 4, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("second"), 0, end), { epoch: 1, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("last"), 0, end), { epoch: 4, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p9000"), 0, end), { epoch: 4, lastSequence: 0 });
+  });
+
+  test("openProducer beyond the limit forgets the least recently used producer of the owner that has the most", async (store) => {
+    const others = Array.from({ length: MAX_PRODUCERS - 2 }, (_, n) => named(`p${n}`, "many"));
+    await store.openProducer(named("p0", "one"), 3, NOW_MS);
+    await store.openProducer(named("p1", "one"), 3, NOW_MS);
+    await Promise.all(others.map((name, n) => store.openProducer(name, 3, NOW_MS + 1 + n)));
+    let nowMs = NOW_MS + MAX_PRODUCERS;
+    for (let n = 0; n < 20; n++) await store.openProducer(named(`q${n}`, "many"), 3, nowMs++);
+    const epochOf = async (id: string, owner: string) =>
+      (await store.openProducer(named(id, owner), 0, nowMs++)).epoch;
+    assert.equal(await epochOf("p0", "one"), 4);
+    assert.equal(await epochOf("p1", "one"), 4);
+    assert.equal(await epochOf("p9000", "many"), 4);
+    assert.equal(await epochOf("p0", "many"), 1);
+  });
+
+  test("openProducer beyond the limit forgets the least recently used one of all where each owner has as many", async (store) => {
+    const owners = ["a", "b"];
+    let nowMs = NOW_MS;
+    for (let n = 0; n < MAX_PRODUCERS / 2; n++) {
+      await Promise.all(owners.map((owner) => store.openProducer(named(`p${n}`, owner), 3, nowMs++)));
+    }
+    await store.openProducer(named("p0", "a"), 3, nowMs += HOUR_MS);
+    await store.openProducer(named("new", "c"), 3, nowMs++);
+    await once(store, [testMessage("t", "x")], { ...named("new", "c"), epoch: 3, firstSequence: 1 });
+    assert.deepEqual(await store.openProducer(named("p0", "a"), 0, nowMs), { epoch: 4, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p0", "b"), 0, nowMs), { epoch: 1, lastSequence: 0 });
+  });
+
+  test("producers of different owners have nothing in common", async (store) => {
+    const [a, b] = ["a", "b"].map((owner) => ({ ...named("p", owner), epoch: 1, firstSequence: 1 }));
+    await store.openProducer(named("p", "a"), 1, NOW_MS);
+    assert.deepEqual(await once(store, many("one", "two"), a), ["+0 2 head 1"]);
+    assert.deepEqual(await once(store, many("one"), b), ["+0 1 head 3"]);
+    assert.deepEqual(await store.openProducer(named("p", "b"), 9, NOW_MS), { epoch: 9, lastSequence: 0 });
+    assert.deepEqual(await store.openProducer(named("p", "a"), 1, NOW_MS), { epoch: 1, lastSequence: 2 });
+    assert.deepEqual(await once(store, many("one"), a), ["=0 id-one head 1"]);
   });
 
   test("appendOnce of nothing has no outcome, and other writes take no part", async (store) => {

@@ -14,6 +14,7 @@ import {
   type OnceOutcome,
   type PeerCursor,
   type PeerSyncState,
+  type ProducerName,
   type ProducerPlace,
   type ReadLimits,
   type Replicated,
@@ -104,8 +105,8 @@ export class DiskStore implements Store {
     return this.#write((store) => store.appendOnce(batch, producer));
   }
 
-  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
-    return this.#write((store) => store.openProducer(id, epoch, nowMs));
+  openProducer(name: ProducerName, epoch: number, nowMs: number): Promise<ProducerPlace> {
+    return this.#write((store) => store.openProducer(name, epoch, nowMs));
   }
 
   read(topic: string, origin: NodeName, fromHeadId: number, limits: ReadLimits): Promise<StoredMessage[]> {

@@ -1,4 +1,12 @@
-import { type DedupLimits, MAX_PRODUCERS, type ProducerPlace, staleEpochError } from "../once.ts";
+import {
+  type DedupLimits,
+  MAX_PRODUCERS,
+  producerKey,
+  type ProducerName,
+  type ProducerPlace,
+  staleEpochError,
+} from "../once.ts";
+import { ProducerCounts } from "../producer_counts.ts";
 import type { MemoryLog } from "./log.ts";
 
 /** Sequences of a producer that follow one another, as do those of the node that they are stored with. */
@@ -11,6 +19,7 @@ interface ProducerRun {
 
 /** A producer in its epoch. */
 export interface MemoryProducer extends ProducerPlace {
+  readonly owner: string;
   lastSequence: number;
   readonly runs: ProducerRun[];
   usedMs: number;
@@ -27,6 +36,7 @@ export class MemoryDedup {
   readonly #limits: DedupLimits;
   /** The most recently used last. */
   readonly #producers = new Map<string, MemoryProducer>();
+  readonly #counts = new ProducerCounts();
   /** The oldest first. Neither pushes out the other. */
   readonly #runs = new Set<Remembered>();
   readonly #keys = new Set<Remembered>();
@@ -45,24 +55,40 @@ export class MemoryDedup {
         all.delete(remembered);
       }
     }
-    for (const [id, { usedMs }] of this.#producers) {
-      if (this.#producers.size <= MAX_PRODUCERS && usedMs >= oldestMs) break;
-      this.#producers.delete(id);
+    for (const [key, { owner, usedMs }] of this.#producers) {
+      if (usedMs >= oldestMs) break;
+      this.#forget(key, owner);
     }
+    while (this.#counts.total > MAX_PRODUCERS) this.#forgetOneOfMost();
   }
 
   /** See `Store.openProducer`. Throws "stale_epoch". */
-  open(id: string, epoch: number, nowMs: number): MemoryProducer {
-    let producer = this.#producers.get(id);
+  open(name: ProducerName, epoch: number, nowMs: number): MemoryProducer {
+    const key = producerKey(name);
+    let producer = this.#producers.get(key);
     const known = producer?.epoch ?? 0;
     if (epoch !== 0 && epoch < known) throw staleEpochError(epoch, known);
     if (producer === undefined || epoch !== known) {
-      producer = { epoch: epoch === 0 ? known + 1 : epoch, lastSequence: 0, runs: [], usedMs: nowMs };
+      const { owner } = name;
+      if (producer === undefined) this.#counts.add(owner);
+      producer = { owner, epoch: epoch === 0 ? known + 1 : epoch, lastSequence: 0, runs: [], usedMs: nowMs };
     }
     producer.usedMs = Math.max(producer.usedMs, nowMs);
-    this.#producers.delete(id);
-    this.#producers.set(id, producer);
+    this.#producers.delete(key);
+    this.#producers.set(key, producer);
     return producer;
+  }
+
+  #forgetOneOfMost(): void {
+    const owners = this.#counts.ownersOfMost();
+    for (const [key, { owner }] of this.#producers) {
+      if (owners.includes(owner)) return this.#forget(key, owner);
+    }
+  }
+
+  #forget(key: string, owner: string): void {
+    this.#producers.delete(key);
+    this.#counts.remove(owner);
   }
 
   /** The node's sequence that a producer's sequence is stored with; undefined where that is not known. */

@@ -18,6 +18,7 @@ import type {
   OnceOutcome,
   PeerCursor,
   PeerSyncState,
+  ProducerName,
   ProducerPlace,
   ReadLimits,
   Replicated,
@@ -71,10 +72,10 @@ export class MemoryStore implements Store {
     return this.#call(() => this.#appendOnce(batch, producer));
   }
 
-  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
+  openProducer(name: ProducerName, epoch: number, nowMs: number): Promise<ProducerPlace> {
     return this.#call(() => {
       this.#dedup.expire(nowMs);
-      const { epoch: opened, lastSequence } = this.#dedup.open(id, epoch, nowMs);
+      const { epoch: opened, lastSequence } = this.#dedup.open(name, epoch, nowMs);
       return { epoch: opened, lastSequence };
     });
   }
@@ -228,7 +229,7 @@ export class MemoryStore implements Store {
     if (first === undefined) return [];
     const nowMs = first.createdAtMs;
     this.#dedup.expire(nowMs);
-    const producer = as && this.#dedup.open(as.id, as.epoch, nowMs);
+    const producer = as && this.#dedup.open(as, as.epoch, nowMs);
     const outcomes: OnceOutcome[] = [];
     let run: { -readonly [Key in keyof AppendedRun]: AppendedRun[Key] } | undefined;
     let runLog: MemoryLog | undefined;

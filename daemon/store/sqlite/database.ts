@@ -155,8 +155,8 @@ export class Database {
         return outcomes instanceof StoreError ? outcomes : answer.outcomes(outcomes);
       }
       case "openProducer": {
-        const { id, epoch, nowMs } = request;
-        const place = this.#once.openProducer(id, epoch, nowMs);
+        const { name, epoch, nowMs } = request;
+        const place = this.#once.openProducer(name, epoch, nowMs);
         return place instanceof StoreError ? place : answer.producerPlace(place);
       }
       case "deleteRange": {

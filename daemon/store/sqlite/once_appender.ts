@@ -8,6 +8,7 @@ import type {
   DedupLimits,
   OnceOutcome,
   OnceRefusal,
+  ProducerName,
   ProducerPlace,
 } from "../store.ts";
 import { ChunkWriter, type LogChunk } from "./chunk.ts";
@@ -49,16 +50,16 @@ export class OnceAppender {
   }
 
   /** A StoreError it returns was found before anything was appended. */
-  openProducer(id: string, epoch: number, nowMs: number): ProducerPlace | StoreError {
+  openProducer(name: ProducerName, epoch: number, nowMs: number): ProducerPlace | StoreError {
     this.#expire(nowMs);
-    return this.#producers.open(id, epoch, nowMs);
+    return this.#producers.open(name, epoch, nowMs);
   }
 
   /** A StoreError it returns was found before anything was appended. */
   append({ createdAtMs, producer: as, keys, chunks }: OnceEntries): readonly OnceOutcome[] | StoreError {
     if (chunks.length === 0) return [];
     this.#expire(createdAtMs);
-    const producer = as && this.#producers.open(as.id, as.epoch, createdAtMs);
+    const producer = as && this.#producers.open(as, as.epoch, createdAtMs);
     if (producer instanceof StoreError) return producer;
     const firstSequence = as?.firstSequence ?? 0;
     if (keys.size === 0 && (producer === undefined || firstSequence > producer.lastSequence)) {

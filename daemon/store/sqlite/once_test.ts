@@ -28,15 +28,20 @@ function rows(path: string, table: string): number {
 Deno.test("Database knows keys, producers and epochs again after a restart and after a crash", () => {
   const path = folder.file("restart.sqlite");
   let database = new TestDatabase(path);
-  database.openProducer("p", 4, NOW_MS);
-  database.appendOnce([keyed("a"), testMessage("t", "b")], { id: "p", epoch: 4, firstSequence: 1 });
+  database.openProducer({ owner: "", id: "p" }, 4, NOW_MS);
+  database.appendOnce([keyed("a"), testMessage("t", "b")], {
+    owner: "",
+    id: "p",
+    epoch: 4,
+    firstSequence: 1,
+  });
   const verify = (database: TestDatabase) => {
-    assert.deepEqual(database.openProducer("p", 4, NOW_MS), { epoch: 4, lastSequence: 2 });
+    assert.deepEqual(database.openProducer({ owner: "", id: "p" }, 4, NOW_MS), { epoch: 4, lastSequence: 2 });
     assert.deepEqual(kinds(database.appendOnce([keyed("a")])), ["duplicate"]);
     const again = [testMessage("t", "a"), testMessage("t", "b"), testMessage("t", "c")];
-    const outcomes = database.appendOnce(again, { id: "p", epoch: 4, firstSequence: 1 });
+    const outcomes = database.appendOnce(again, { owner: "", id: "p", epoch: 4, firstSequence: 1 });
     assert.deepEqual(kinds(outcomes), ["duplicate", "duplicate", "appended"]);
-    assert.throws(() => database.openProducer("p", 3, NOW_MS), hasCode("stale_epoch"));
+    assert.throws(() => database.openProducer({ owner: "", id: "p" }, 3, NOW_MS), hasCode("stale_epoch"));
     assert.deepEqual(database.heads, ["t 3"]);
   };
   const killed = new TestDatabase(database.killed(folder.file("killed.sqlite")));
@@ -52,7 +57,7 @@ Deno.test("Database goes on with the run of a producer after a restart", () => {
   const path = folder.file("run.sqlite");
   for (let n = 1; n <= 5; n++) {
     const database = new TestDatabase(path);
-    database.appendOnce([testMessage("t", `${n}`)], { id: "p", epoch: 1, firstSequence: n });
+    database.appendOnce([testMessage("t", `${n}`)], { owner: "", id: "p", epoch: 1, firstSequence: n });
     database.close();
   }
   assert.equal(rows(path, "producer_runs"), 1);
@@ -63,7 +68,7 @@ Deno.test("Database writes one row for a producer that is alone, over all topics
   const database = new TestDatabase(path);
   for (let n = 0; n < 100; n++) {
     const batch = Array.from({ length: 10 }, (_, at) => testMessage(`t${at % 4}`, `${n} ${at}`));
-    database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 1 + 10 * n });
+    database.appendOnce(batch, { owner: "", id: "p", epoch: 1, firstSequence: 1 + 10 * n });
   }
   database.close();
   assert.equal(rows(path, "producer_runs"), 1);
@@ -72,14 +77,15 @@ Deno.test("Database writes one row for a producer that is alone, over all topics
 
 Deno.test("Database remembers nothing of a call that a full disk refused, and goes on afterwards", () => {
   const database = new TestDatabase(folder.file("full.sqlite"), {}, 60);
-  database.appendOnce([keyed("first")], { id: "p", epoch: 1, firstSequence: 1 });
+  database.appendOnce([keyed("first")], { owner: "", id: "p", epoch: 1, firstSequence: 1 });
   const large = { ...keyed("large"), payload: new Uint8Array(400_000) };
   assert.throws(
-    () => database.appendOnce([keyed("small"), large], { id: "p", epoch: 2, firstSequence: 1 }),
+    () => database.appendOnce([keyed("small"), large], { owner: "", id: "p", epoch: 2, firstSequence: 1 }),
     hasCode("full"),
   );
-  assert.deepEqual(database.openProducer("p", 1, NOW_MS), { epoch: 1, lastSequence: 1 });
+  assert.deepEqual(database.openProducer({ owner: "", id: "p" }, 1, NOW_MS), { epoch: 1, lastSequence: 1 });
   const outcomes = database.appendOnce([keyed("small"), keyed("large"), keyed("first")], {
+    owner: "",
     id: "p",
     epoch: 1,
     firstSequence: 2,
@@ -94,10 +100,10 @@ Deno.test("Database reads producers again that it holds no more", () => {
   const database = new TestDatabase(path);
   const batch = [testMessage("t", "one")];
   for (let n = 0; n < KNOWN_PRODUCERS + 10; n++) {
-    database.appendOnce(batch, { id: `p${n}`, epoch: 2, firstSequence: 5 });
+    database.appendOnce(batch, { owner: "", id: `p${n}`, epoch: 2, firstSequence: 5 });
   }
-  assert.deepEqual(database.openProducer("p0", 2, NOW_MS), { epoch: 2, lastSequence: 5 });
-  assert.deepEqual(kinds(database.appendOnce(batch, { id: "p1", epoch: 2, firstSequence: 5 })), [
+  assert.deepEqual(database.openProducer({ owner: "", id: "p0" }, 2, NOW_MS), { epoch: 2, lastSequence: 5 });
+  assert.deepEqual(kinds(database.appendOnce(batch, { owner: "", id: "p1", epoch: 2, firstSequence: 5 })), [
     "duplicate",
   ]);
   database.close();
@@ -126,14 +132,14 @@ Deno.test("Database remembers the last sequence of a producer whose runs are for
   const dedup = { keys: 2, ageMs: 1_000_000 };
   let database = new TestDatabase(path, {}, undefined, dedup);
   const batch = [testMessage("t", "1"), testMessage("t", "2")];
-  database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 1 });
+  database.appendOnce(batch, { owner: "", id: "p", epoch: 1, firstSequence: 1 });
   for (const id of ["a", "b", "c", "d"]) {
-    database.appendOnce([testMessage("t", id)], { id, epoch: 1, firstSequence: 1 });
+    database.appendOnce([testMessage("t", id)], { owner: "", id, epoch: 1, firstSequence: 1 });
   }
   database.close();
   assert.equal(rows(path, "producer_runs"), 3); // two, and what the last call added
   database = new TestDatabase(path, {}, undefined, dedup);
-  assert.deepEqual(kinds(database.appendOnce(batch, { id: "p", epoch: 1, firstSequence: 2 })), [
+  assert.deepEqual(kinds(database.appendOnce(batch, { owner: "", id: "p", epoch: 1, firstSequence: 2 })), [
     "forgotten",
     "appended",
   ]);

@@ -1,6 +1,14 @@
 import type { StatementSync } from "node:sqlite";
 import type { StoreError } from "../error.ts";
-import { type DedupLimits, MAX_PRODUCERS, type ProducerPlace, staleEpochError } from "../once.ts";
+import {
+  type DedupLimits,
+  MAX_PRODUCERS,
+  producerKey,
+  type ProducerName,
+  type ProducerPlace,
+  staleEpochError,
+} from "../once.ts";
+import { ProducerCounts } from "../producer_counts.ts";
 import type { Connection } from "./connection.ts";
 import type { DedupNumbers } from "./dedup_numbers.ts";
 import { EXPIRED_PRODUCERS, KNOWN_PRODUCERS, PRODUCER_USE_MS } from "./limits.ts";
@@ -14,6 +22,9 @@ interface ProducerRun {
   count: number;
   readonly firstStored: number;
 }
+
+/** A row of `producers`, to be forgotten. */
+type Used = [number: number, owner: string, id: string, usedMs: number];
 
 /** A producer in its epoch, in memory. */
 export interface Producer extends ProducerPlace {
@@ -34,18 +45,20 @@ export class ProducerTables {
   readonly #runUpTo: RowStatement<
     [number: number, firstSequence: number, count: number, firstStored: number]
   >;
-  readonly #counts: RowStatement<[count: number, number: number | null, ofRuns: number | null]>;
-  readonly #leastUsed: RowStatement<[number: number, id: string, usedMs: number]>;
+  readonly #last: RowStatement<[number: number | null, ofRuns: number | null]>;
+  readonly #ofOwners: RowStatement<[owner: string, count: number]>;
+  readonly #leastUsed: RowStatement<Used>;
+  readonly #leastUsedOf: RowStatement<Used>;
   readonly #put: StatementSync;
   readonly #setUsed: StatementSync;
   readonly #setLast: StatementSync;
   readonly #remove: StatementSync;
   readonly #insertRun: StatementSync;
   readonly #extendRun: StatementSync;
-  /** The one that was used last at the end. */
+  /** By `producerKey`; the one that was used last at the end. */
   readonly #known = new Map<string, Producer>();
   #loaded = false;
-  #count = 0;
+  readonly #counts = new ProducerCounts();
   #lastNumber = 0;
   /** No producer was used longer ago. */
   #leastUsedMs = -Infinity;
@@ -56,24 +69,28 @@ export class ProducerTables {
     this.#useMs = Math.min(PRODUCER_USE_MS, ageMs / 16);
     this.#find = prepareRows(
       db,
-      "SELECT producer, epoch, last_sequence, used_ms FROM producers WHERE id = ?",
+      "SELECT producer, epoch, last_sequence, used_ms FROM producers WHERE owner = ? AND id = ?",
     );
     this.#runUpTo = prepareRows(
       db,
       `SELECT number, first_sequence, count, first_stored FROM producer_runs
          WHERE producer = ? AND first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1`,
     );
-    this.#counts = prepareRows(
+    this.#last = prepareRows(
       db,
-      `SELECT (SELECT count(*) FROM producers), (SELECT max(producer) FROM producers),
-              (SELECT max(producer) FROM producer_runs)`,
+      "SELECT (SELECT max(producer) FROM producers), (SELECT max(producer) FROM producer_runs)",
     );
+    this.#ofOwners = prepareRows(db, "SELECT owner, count(*) FROM producers GROUP BY owner");
     this.#leastUsed = prepareRows(
       db,
-      "SELECT producer, id, used_ms FROM producers ORDER BY used_ms, producer LIMIT ?",
+      "SELECT producer, owner, id, used_ms FROM producers ORDER BY used_ms, producer LIMIT ?",
     );
-    // A new epoch replaces the one before, by the id.
-    this.#put = db.prepare("INSERT OR REPLACE INTO producers VALUES (?, ?, ?, 0, ?)");
+    this.#leastUsedOf = prepareRows(
+      db,
+      "SELECT producer, owner, id, used_ms FROM producers WHERE owner = ? ORDER BY used_ms, producer LIMIT 1",
+    );
+    // A new epoch replaces the one before, by owner and id.
+    this.#put = db.prepare("INSERT OR REPLACE INTO producers VALUES (?, ?, ?, ?, 0, ?)");
     this.#setUsed = db.prepare("UPDATE producers SET used_ms = ? WHERE producer = ?");
     this.#setLast = db.prepare("UPDATE producers SET last_sequence = ? WHERE producer = ?");
     this.#remove = db.prepare("DELETE FROM producers WHERE producer = ?");
@@ -82,22 +99,22 @@ export class ProducerTables {
   }
 
   /** See Store.openProducer; gives the error instead of throwing it, with nothing changed. */
-  open(id: string, epoch: number, nowMs: number): Producer | StoreError {
-    const found = this.#known.get(id) ?? this.#load(id);
+  open(name: ProducerName, epoch: number, nowMs: number): Producer | StoreError {
+    const found = this.#known.get(producerKey(name)) ?? this.#load(name);
     const known = found?.epoch ?? 0;
     if (epoch !== 0 && epoch < known) return staleEpochError(epoch, known);
     let producer = found;
     if (producer === undefined || epoch !== known) {
-      if (producer === undefined) this.#count++;
+      if (producer === undefined) this.#counts.add(name.owner);
       const opened = epoch === 0 ? known + 1 : epoch;
       const number = ++this.#lastNumber;
       producer = { number, epoch: opened, lastSequence: 0, usedMs: nowMs, lastRun: undefined };
-      this.#put.run(number, id, opened, nowMs);
+      this.#put.run(number, name.owner, name.id, opened, nowMs);
     } else if (nowMs - producer.usedMs >= this.#useMs) {
       producer.usedMs = nowMs;
       this.#setUsed.run(nowMs, producer.number);
     }
-    this.#remember(id, producer);
+    this.#remember(producerKey(name), producer);
     return producer;
   }
 
@@ -134,13 +151,20 @@ export class ProducerTables {
   expire(nowMs: number): void {
     this.#loadCounts();
     const oldestMs = nowMs - this.#ageMs;
-    if (this.#count <= MAX_PRODUCERS && this.#leastUsedMs >= oldestMs) return;
-    for (const [number, id, usedMs] of this.#leastUsed.all(EXPIRED_PRODUCERS)) {
-      this.#leastUsedMs = usedMs;
-      if (this.#count <= MAX_PRODUCERS && usedMs >= oldestMs) return;
-      this.#remove.run(number);
-      this.#known.delete(id);
-      this.#count--;
+    let left = EXPIRED_PRODUCERS;
+    if (this.#leastUsedMs < oldestMs) {
+      for (const used of this.#leastUsed.all(left)) {
+        const [, , , usedMs] = used;
+        this.#leastUsedMs = usedMs;
+        if (usedMs >= oldestMs) break;
+        this.#forget(used);
+        left--;
+      }
+    }
+    for (; left > 0 && this.#counts.total > MAX_PRODUCERS; left--) {
+      const used = this.#leastUsedOfMost();
+      if (used === undefined) return;
+      this.#forget(used);
     }
   }
 
@@ -150,8 +174,24 @@ export class ProducerTables {
     this.#loaded = false;
   }
 
-  #load(id: string): Producer | undefined {
-    const row = this.#find.get(id);
+  /** Of the owner that has the most; of several such owners, of all of theirs. */
+  #leastUsedOfMost(): Used | undefined {
+    let least: Used | undefined;
+    for (const owner of this.#counts.ownersOfMost()) {
+      const used = this.#leastUsedOf.get(owner);
+      if (used !== undefined && (least === undefined || used[3] < least[3])) least = used;
+    }
+    return least;
+  }
+
+  #forget([number, owner, id]: Used): void {
+    this.#remove.run(number);
+    this.#known.delete(producerKey({ owner, id }));
+    this.#counts.remove(owner);
+  }
+
+  #load({ owner, id }: ProducerName): Producer | undefined {
+    const row = this.#find.get(owner, id);
     if (row === undefined) return undefined;
     const [number, epoch, lastSequence, usedMs] = row;
     const run = this.#runUpTo.get(number, Number.MAX_SAFE_INTEGER);
@@ -166,9 +206,9 @@ export class ProducerTables {
     };
   }
 
-  #remember(id: string, producer: Producer): void {
-    this.#known.delete(id);
-    this.#known.set(id, producer);
+  #remember(key: string, producer: Producer): void {
+    this.#known.delete(key);
+    this.#known.set(key, producer);
     if (this.#known.size <= KNOWN_PRODUCERS) return;
     for (const [first] of this.#known) return void this.#known.delete(first);
   }
@@ -176,8 +216,9 @@ export class ProducerTables {
   #loadCounts(): void {
     if (this.#loaded) return;
     this.#loaded = true;
-    const [count, number, ofRuns] = this.#counts.get() ?? [0, 0, 0];
-    this.#count = count;
+    this.#counts.clear();
+    for (const [owner, count] of this.#ofOwners.all()) this.#counts.add(owner, count);
+    const [number, ofRuns] = this.#last.get() ?? [0, 0];
     this.#lastNumber = Math.max(number ?? 0, ofRuns ?? 0);
     this.#leastUsedMs = -Infinity;
   }

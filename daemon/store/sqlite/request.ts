@@ -1,4 +1,4 @@
-import type { NodeName, PeerCursor, PeerSyncState, ReadLimits } from "../store.ts";
+import type { NodeName, PeerCursor, PeerSyncState, ProducerName, ReadLimits } from "../store.ts";
 import type { FifoEntry } from "./fifo_tables.ts";
 import type { LogChunk } from "./chunk.ts";
 import type { LogFilter } from "./log_filter.ts";
@@ -12,7 +12,12 @@ export type WriteRequest =
   & (
     | { readonly op: "append"; readonly count: number; readonly chunks: readonly LogChunk[] }
     | ({ readonly op: "appendOnce"; readonly count: number } & OnceEntries)
-    | { readonly op: "openProducer"; readonly id: string; readonly epoch: number; readonly nowMs: number }
+    | {
+      readonly op: "openProducer";
+      readonly name: ProducerName;
+      readonly epoch: number;
+      readonly nowMs: number;
+    }
     | {
       readonly op: "deleteRange";
       readonly topic: string;

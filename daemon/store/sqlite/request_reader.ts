@@ -1,4 +1,4 @@
-import type { NodeName, PeerSyncState, ReadLimits } from "../store.ts";
+import type { NodeName, PeerSyncState, ProducerName, ReadLimits } from "../store.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { FifoEntry } from "./fifo_tables.ts";
 import type { LogChunk } from "./chunk.ts";
@@ -32,14 +32,15 @@ export class RequestReader {
         return write({ op, call, bytes, ...this.#batch(from) });
       case "appendOnce": {
         const createdAtMs = from.f64();
-        const [id, epoch, firstSequence] = [from.text(), from.f64(), from.f64()];
-        const producer = id === "" ? undefined : { id, epoch, firstSequence };
+        const { owner, id } = readProducer(from);
+        const [epoch, firstSequence] = [from.f64(), from.f64()];
+        const producer = id === "" ? undefined : { owner, id, epoch, firstSequence };
         const keys = new Map<number, string>();
         while (from.u8() === 1) keys.set(from.u32(), from.text());
         return write({ op, call, bytes, createdAtMs, producer, keys, ...this.#batch(from) });
       }
       case "openProducer":
-        return write({ op, call, bytes, id: from.text(), epoch: from.f64(), nowMs: from.f64() });
+        return write({ op, call, bytes, name: readProducer(from), epoch: from.f64(), nowMs: from.f64() });
       case "deleteRange": {
         const { topic, origin } = readLog(from);
         return write({
@@ -154,6 +155,10 @@ export class RequestReader {
     this.#logs.push(log);
     return log;
   }
+}
+
+function readProducer(from: ByteReader): ProducerName {
+  return { owner: from.text(), id: from.text() };
 }
 
 function readLog(from: ByteReader): { topic: string; origin: NodeName } {

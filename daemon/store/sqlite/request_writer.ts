@@ -10,6 +10,7 @@ import type {
   OnceMessage,
   PeerCursor,
   PeerSyncState,
+  ProducerName,
   ReadLimits,
   ReplicatedBatch,
   SequenceFilter,
@@ -52,6 +53,7 @@ export class RequestWriter {
     const to = this.#to;
     this.#begin("appendOnce", call);
     to.f64(batch[0]?.createdAtMs ?? 0);
+    to.text(producer?.owner ?? "");
     to.text(producer?.id ?? "");
     to.f64(producer?.epoch ?? 0);
     to.f64(producer?.firstSequence ?? 0);
@@ -67,8 +69,9 @@ export class RequestWriter {
     return this.#end();
   }
 
-  openProducer(call: number, id: string, epoch: number, nowMs: number): Uint8Array {
+  openProducer(call: number, { owner, id }: ProducerName, epoch: number, nowMs: number): Uint8Array {
     this.#begin("openProducer", call);
+    this.#to.text(owner);
     this.#to.text(id);
     this.#to.f64(epoch);
     this.#to.f64(nowMs);

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 
-/** "mbu1" in the file's header: says that the file is ours. */
-export const APPLICATION_ID = 0x6d627531;
+/** "mbu2" in the file's header: says that the file is ours. */
+export const APPLICATION_ID = 0x6d627532;
 
 /**
  * What each schema version adds; the version is the position, counted from 1. Never edited after a release.
@@ -18,9 +18,9 @@ export const APPLICATION_ID = 0x6d627531;
  *
  * What is remembered of keys and producers has a `number` from one count for each table, in the order in which it was
  * stored, and is forgotten from the lowest on: so the count of what is remembered is known without counting. Rows of
- * producers and epochs that are gone stay until it is their turn; so no number of a producer is used twice. The last
- * sequence of a producer is that of its last run, unless `last_sequence` is above it. A log that was set aside has its
- * keys no more, because the log in use has another number.
+ * producers and epochs that are gone stay until it is their turn; so no number of a producer is used twice. A producer
+ * is known by its owner and its id. The last sequence of a producer is that of its last run, unless `last_sequence` is
+ * above it. A log that was set aside has its keys no more, because the log in use has another number.
  *
  * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
  * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
@@ -61,12 +61,15 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
   ) WITHOUT ROWID`,
   `CREATE TABLE producers (
     producer INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     last_sequence INTEGER NOT NULL,
-    used_ms INTEGER NOT NULL
+    used_ms INTEGER NOT NULL,
+    UNIQUE (owner, id)
   ) STRICT`,
   "CREATE INDEX producers_by_use ON producers (used_ms)",
+  "CREATE INDEX producers_of_owner_by_use ON producers (owner, used_ms)",
   `CREATE TABLE producer_runs (
     number INTEGER PRIMARY KEY,
     producer INTEGER NOT NULL,

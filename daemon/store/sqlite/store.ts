@@ -15,6 +15,7 @@ import type {
   OnceOutcome,
   PeerCursor,
   PeerSyncState,
+  ProducerName,
   ProducerPlace,
   ReadLimits,
   Replicated,
@@ -97,9 +98,9 @@ export class SqliteStore implements Store {
     );
   }
 
-  openProducer(id: string, epoch: number, nowMs: number): Promise<ProducerPlace> {
+  openProducer(name: ProducerName, epoch: number, nowMs: number): Promise<ProducerPlace> {
     return this.#call(
-      (call) => this.#requests.openProducer(call, id, epoch, nowMs),
+      (call) => this.#requests.openProducer(call, name, epoch, nowMs),
       answer.readProducerPlace,
     );
   }

@@ -10,6 +10,7 @@ import {
   type NewMessage,
   type OnceMessage,
   type OnceOutcome,
+  type ProducerName,
   type ProducerPlace,
   type Replicated,
   type ReplicatedBatch,
@@ -76,8 +77,8 @@ export class TestDatabase {
     return this.#call(this.#requests.appendOnce(1, batch, producer), readOutcomes);
   }
 
-  openProducer(id: string, epoch: number, nowMs: number): ProducerPlace {
-    return this.#call(this.#requests.openProducer(1, id, epoch, nowMs), readProducerPlace);
+  openProducer(name: ProducerName, epoch: number, nowMs: number): ProducerPlace {
+    return this.#call(this.#requests.openProducer(1, name, epoch, nowMs), readProducerPlace);
   }
 
   deleteRange(from: number, to: number) {
