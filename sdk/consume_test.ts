@@ -141,6 +141,25 @@ Deno.test("consume from newest keeps its place when the connection is lost befor
   assert.equal(starts[1]?.start?.from.value, "after 6");
 });
 
+Deno.test("consume goes on from the place that an answer without messages told", async () => {
+  const starts: ConsumeRequest[] = [];
+  await using daemon = consuming(
+    starts,
+    async (call) => {
+      await call.write(heads(1, 1));
+      await call.write(answer({ cursor: "after 50" }));
+      throw new StatusError(Status.UNAVAILABLE, "gone");
+    },
+    async (call) => {
+      await call.write(answer({ cursor: "after 60", caughtUp: true }));
+      await call.write(heads(61, 61));
+      await silence(call);
+    },
+  );
+  assert.deepEqual(await take(daemon.client().consume("orders"), 2), [1, 61]);
+  assert.equal(starts[1]?.start?.from.value, "after 50");
+});
+
 Deno.test("consume from newest asks before the caller does anything else", async () => {
   const starts: ConsumeRequest[] = [];
   await using daemon = consuming(starts, silence);

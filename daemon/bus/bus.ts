@@ -76,6 +76,7 @@ export class Bus {
   readonly limits: BusLimits;
   readonly #store: Store;
   readonly #clock: () => number;
+  readonly #timer: Timer;
   readonly #uuids: UuidGenerator;
   readonly #logs: Logs;
   readonly #admission: Admission;
@@ -92,6 +93,7 @@ export class Bus {
     this.limits = limits;
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#timer = options.timer ?? systemTimer;
     this.#uuids = new UuidGenerator(options.random);
     this.#logs = logs;
     this.#admission = new Admission(limits);
@@ -121,7 +123,7 @@ export class Bus {
       publisher: this.#publisher,
       uuids: this.#uuids,
       now: () => this.#now(),
-      timer: options.timer ?? systemTimer,
+      timer: this.#timer,
       deleteStored: (log, from, to) => this.#deleter.delete(log, from, to),
     });
     this.#fifo = new FifoQueues(options.store, options.node, this.#admission, this.#forwarding);
@@ -355,6 +357,7 @@ export class Bus {
       node: this.node,
       logs: this.#logs,
       newest,
+      timer: this.#timer,
       stored: (action, call) => this.#stored(action, call),
     });
   }

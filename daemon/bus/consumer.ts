@@ -1,8 +1,10 @@
 import type { ReadLimits, Store } from "../store/store.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { BusError, closingError, toBusError } from "./error.ts";
+import { CONSUMER_PROGRESS_MS } from "./limits.ts";
 import type { LogFilter } from "./log_filter.ts";
 import { Message } from "./message.ts";
+import type { Timer } from "./timer.ts";
 
 /** Messages of any logs, in the order in which this node stored them. */
 export interface ConsumedPage {
@@ -10,6 +12,8 @@ export interface ConsumedPage {
   readonly messages: readonly Message[];
   /** Everything that was committed by then has been looked at. */
   readonly caughtUp: boolean;
+  /** Empty, and its place is worth telling: for `CONSUMER_PROGRESS_MS` nothing that was looked at was wanted. */
+  readonly progress: boolean;
 }
 
 /** What is left out of what a filter wants. */
@@ -42,7 +46,7 @@ const IDLE: State = { kind: "idle" };
 const READING: State = { kind: "reading" };
 const CLOSED: State = { kind: "closed" };
 const DISCONNECTED: State = { kind: "disconnected" };
-const NOTHING: readonly Message[] = [];
+const NOTHING: ConsumedPage = { messages: [], caughtUp: false, progress: false };
 
 /**
  * Reads the messages of many logs in the order in which this node stored them, then follows them live, each once. It is
@@ -53,16 +57,28 @@ export class Consumer {
   readonly #arrivals: Arrivals;
   readonly #filter: LogFilter;
   readonly #limits: ConsumerLimits;
+  readonly #timer: Timer;
+  /** Set from the first message that was not wanted until a page was given, or the time is over. */
+  #cancelTimer: (() => void) | undefined;
+  #progressDue = false;
   /** The sequence to look at next. */
   #next: number;
   #state: State = IDLE;
 
   /** Made by `Bus.consume`, to begin with the message of a sequence. */
-  constructor(store: Store, arrivals: Arrivals, filter: LogFilter, limits: ConsumerLimits, from: number) {
+  constructor(
+    store: Store,
+    arrivals: Arrivals,
+    filter: LogFilter,
+    limits: ConsumerLimits,
+    timer: Timer,
+    from: number,
+  ) {
     this.#store = store;
     this.#arrivals = arrivals;
     this.#filter = filter;
     this.#limits = limits;
+    this.#timer = timer;
     this.#next = from;
     arrivals.join(this);
   }
@@ -78,8 +94,9 @@ export class Consumer {
   }
 
   /**
-   * The next messages, within the limits; waits while nothing is committed that was not looked at. A page may be empty,
-   * and after {@link close} it is.
+   * The next messages, within the limits; waits while nothing is committed that is wanted. A page may be empty: where a
+   * part of the store was looked at, where that caught up, where only unwanted messages came for
+   * `CONSUMER_PROGRESS_MS`, and after {@link close}.
    *
    * One call at a time, else it rejects with failed_precondition. Rejects with the signal's reason when that aborts,
    * with "unavailable" when the bus closes, with "internal" when the store fails; after an abort or a failure the
@@ -88,7 +105,7 @@ export class Consumer {
   next(limits: ReadLimits, signal?: AbortSignal): Promise<ConsumedPage> {
     switch (this.#state.kind) {
       case "closed":
-        return Promise.resolve({ messages: NOTHING, caughtUp: false });
+        return Promise.resolve(NOTHING);
       case "disconnected":
         return Promise.reject(closingError("consume"));
       case "reading":
@@ -103,8 +120,9 @@ export class Consumer {
     const { behind } = this;
     const page = this.#recent(limits);
     if (page === "none") {
+      if (behind) this.#passed();
       // Whoever was behind is told that he is not any more.
-      return behind ? Promise.resolve({ messages: NOTHING, caughtUp: true }) : this.#wait(limits, signal);
+      return behind || this.#progressDue ? Promise.resolve(this.#page([], true)) : this.#wait(limits, signal);
     }
     return page === undefined ? this.#read(limits, signal) : Promise.resolve(page);
   }
@@ -112,7 +130,7 @@ export class Consumer {
   /** Ends it; a waiting `next` settles with an empty page. Idempotent. */
   close(): void {
     const before = this.#end(CLOSED);
-    if (before?.kind === "waiting") before.resolve({ messages: NOTHING, caughtUp: false });
+    if (before?.kind === "waiting") before.resolve(NOTHING);
   }
 
   /** Ends it because the bus closes. */
@@ -126,10 +144,39 @@ export class Consumer {
     const waiting = this.#state;
     if (waiting.kind !== "waiting") return;
     const page = this.#recent(waiting.limits);
-    if (page === "none") return;
-    waiting.signal?.removeEventListener("abort", this.#onAbort);
-    this.#state = IDLE;
+    if (page === "none") return this.#passed();
+    this.#stopWaiting(waiting);
     waiting.resolve(page === undefined ? this.#read(waiting.limits, waiting.signal) : page);
+  }
+
+  #stopWaiting({ signal }: Waiting): void {
+    signal?.removeEventListener("abort", this.#onAbort);
+    this.#state = IDLE;
+  }
+
+  /** Messages were looked at that are not wanted. */
+  #passed(): void {
+    if (this.#progressDue || this.#cancelTimer !== undefined) return;
+    this.#cancelTimer = this.#timer(CONSUMER_PROGRESS_MS, () => {
+      this.#cancelTimer = undefined;
+      this.#progressDue = true;
+      const waiting = this.#state;
+      if (waiting.kind !== "waiting") return;
+      this.#stopWaiting(waiting);
+      waiting.resolve(this.#page([], !this.behind));
+    });
+  }
+
+  #page(messages: readonly Message[], caughtUp: boolean): ConsumedPage {
+    const progress = messages.length === 0 && this.#progressDue;
+    if (messages.length > 0 || progress) this.#forgetProgress();
+    return { messages, caughtUp, progress };
+  }
+
+  #forgetProgress(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#progressDue = false;
   }
 
   /**
@@ -150,14 +197,14 @@ export class Consumer {
         if (this.#wants(message)) {
           const size = message.payload.length + message.headers.length;
           const full = messages.length === limits.messages || bytes + size > limits.bytes;
-          if (full && messages.length > 0) return { messages, caughtUp: false };
+          if (full && messages.length > 0) return this.#page(messages, false);
           bytes += size;
           messages.push(message);
         }
         this.#next = message.sequence + 1;
       }
     }
-    return messages.length === 0 ? "none" : { messages, caughtUp: this.#next > sequence };
+    return messages.length === 0 ? "none" : this.#page(messages, this.#next > sequence);
   }
 
   #wants({ topic, origin, headId, createdAtMs, deleted }: Message): boolean {
@@ -179,9 +226,10 @@ export class Consumer {
       const page = await this.#readStored(limits);
       signal?.throwIfAborted();
       if (this.#isOver(DISCONNECTED)) throw closingError("consume");
-      if (this.#isOver(CLOSED)) return { messages: NOTHING, caughtUp: false };
+      if (this.#isOver(CLOSED)) return NOTHING;
       this.#next = page.next;
-      return { messages: page.messages, caughtUp: !this.behind };
+      if (page.messages.length === 0) this.#passed();
+      return this.#page(page.messages, !this.behind);
     } finally {
       if (this.#state === READING) this.#state = IDLE;
     }
@@ -226,6 +274,7 @@ export class Consumer {
     if (before === CLOSED || before === DISCONNECTED) return undefined;
     if (before.kind === "waiting") before.signal?.removeEventListener("abort", this.#onAbort);
     this.#state = state;
+    this.#forgetProgress();
     this.#arrivals.leave(this);
     return before;
   }
@@ -233,8 +282,7 @@ export class Consumer {
   readonly #onAbort = (): void => {
     const waiting = this.#state;
     if (waiting.kind !== "waiting") return;
-    waiting.signal?.removeEventListener("abort", this.#onAbort);
-    this.#state = IDLE;
+    this.#stopWaiting(waiting);
     waiting.reject(waiting.signal?.reason);
   };
 }

@@ -5,6 +5,7 @@ import type { Bus } from "./bus.ts";
 import type { Consumer } from "./consumer.ts";
 import type { ConsumeRequest } from "./requests.ts";
 import {
+  HeldTimers,
   isBusError,
   LOCAL,
   NO_BYTES,
@@ -49,6 +50,11 @@ async function drain(consumer: Consumer): Promise<string[]> {
   const texts: string[] = [];
   while (consumer.behind) texts.push(...(await consumer.next(LIMITS)).messages.map(textOf));
   return texts;
+}
+
+async function publishMany(bus: Bus, topic: string, count: number): Promise<void> {
+  const messages = Array.from({ length: count }, () => ({ topic, payload: NO_BYTES, headers: NO_BYTES }));
+  await bus.publishBatch({ messages });
 }
 
 async function replicateText(bus: Bus, topic: string, ...texts: readonly string[]): Promise<void> {
@@ -158,7 +164,11 @@ Deno.test("Consumer.next gives each message of one page once, within both limits
   assert.deepEqual(await page(1, 1_000), ["1"]);
   assert.deepEqual(await page(10, 1), ["22"]);
   assert.deepEqual(await page(10, 4), ["333", "4"]);
-  assert.deepEqual(await consumer.next(LIMITS), { messages: await lastOf(bus), caughtUp: true });
+  assert.deepEqual(await consumer.next(LIMITS), {
+    messages: await lastOf(bus),
+    caughtUp: true,
+    progress: false,
+  });
 });
 
 async function lastOf(bus: Bus) {
@@ -250,6 +260,40 @@ Deno.test("Consumer.next finds logs that came into being behind its list", async
   assert.deepEqual(await drain(consumer), ["1"]);
   for (let i = 2; i <= 4; i++) await publishText(bus, `a.${i}`, String(i));
   assert.deepEqual(await drain(consumer), ["2", "3", "4"]);
+});
+
+Deno.test("Consumer.next tells of progress once a while among what is not wanted, from the store and live", async () => {
+  const timers = new HeldTimers();
+  const bus = await openTestBus(new MemoryStore(), {}, timers.timer);
+  for (let i = 0; i < 3; i++) await publishMany(bus, "b", 4_096); // what one read of this store looks at
+  const consumer = await consume(bus, "a");
+  const next = async () => {
+    const { messages, caughtUp, progress } = await consumer.next(LIMITS);
+    return [messages.length, caughtUp, progress, consumer.sequence];
+  };
+  assert.deepEqual(await next(), [0, false, false, 4_096]);
+  assert.deepEqual(timers.waiting, [1_000]);
+  timers.fire();
+  assert.deepEqual(await next(), [0, false, true, 8_192]);
+  assert.deepEqual(await next(), [0, true, false, 12_288]);
+  timers.fire();
+  assert.deepEqual(await next(), [0, true, true, 12_288]);
+  const waiting = next();
+  assert.deepEqual(timers.waiting, [], "nothing comes: there is nothing to tell");
+  await publishMany(bus, "b", 10);
+  assert.deepEqual(timers.waiting, [1_000]);
+  timers.fire();
+  assert.deepEqual(await waiting, [0, true, true, 12_298]);
+  const wanted = next();
+  await publishText(bus, "b", "x");
+  await publishText(bus, "a", "x");
+  assert.deepEqual(await wanted, [1, true, false, 12_300]);
+  assert.deepEqual(timers.waiting, [], "a message tells the place");
+  await publishText(bus, "b", "x");
+  const closed = next();
+  consumer.close();
+  await closed;
+  assert.deepEqual(timers.waiting, []);
 });
 
 Deno.test("Consumer.next ends by its signal and goes on afterwards; one call at a time; close gives an empty page", async () => {

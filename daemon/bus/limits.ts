@@ -71,6 +71,12 @@ export const MAX_CONSUMER_PATTERNS = 100;
 /** Logs of a consumer whose places of a head are looked up one by one; where there are more, reading begins with the oldest message. */
 export const MAX_LOGS_LOOKED_UP = 16;
 
+/**
+ * Milliseconds after which a consumer is told its place, where since it was told only messages that it does not want
+ * came: what it has to look at again after a lost connection.
+ */
+export const CONSUMER_PROGRESS_MS = 1_000;
+
 /** Deletions that are known of while a consumer's page is on its way; where there were more, the page is read again. */
 export const MAX_RECENT_DELETIONS = 256;
 

@@ -7,6 +7,7 @@ import { LogFilter } from "./log_filter.ts";
 import type { Logs } from "./logs.ts";
 import { resolveNode } from "./names.ts";
 import type { ConsumeFrom, ConsumeRequest } from "./requests.ts";
+import type { Timer } from "./timer.ts";
 import { TopicPattern } from "./topic_pattern.ts";
 
 /** What opening a consumer needs of its bus. */
@@ -16,6 +17,7 @@ export interface ConsumerSource {
   readonly logs: Logs;
   /** The sequence of the newest message when the consumer was asked for. */
   readonly newest: number;
+  readonly timer: Timer;
   /** Calls the store for somebody; rejects with BusError. */
   readonly stored: <T>(action: string, call: () => Promise<T>) => Promise<T>;
 }
@@ -37,6 +39,7 @@ export async function openConsumer(request: ConsumeRequest, source: ConsumerSour
       createdFromMs: from.kind === "time" ? from.ms : 0,
       skipDeleted,
     },
+    source.timer,
     first,
   );
 }

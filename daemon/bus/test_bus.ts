@@ -3,6 +3,7 @@ import { Bus } from "./bus.ts";
 import { BusError, type BusErrorCode } from "./error.ts";
 import type { BusLimits } from "./limits.ts";
 import type { Message } from "./message.ts";
+import type { Timer } from "./timer.ts";
 
 export const LOCAL: NodeName = { tenantId: "tenant", blName: "line", deviceId: "local" };
 export const OTHER: NodeName = { tenantId: "tenant", blName: "line", deviceId: "other" };
@@ -19,8 +20,31 @@ export function seededRandom(seed: number): (end: number) => number {
   };
 }
 
-/** A bus of the node LOCAL with a clock that stands still and bytes from a seed. */
-export function openTestBus(store: Store, limits: Partial<BusLimits> = {}): Promise<Bus> {
+/** Timers that end when the test says so. */
+export class HeldTimers {
+  readonly #timers = new Map<() => void, number>();
+
+  readonly timer: Timer = (ms, callback) => {
+    const end = () => callback();
+    this.#timers.set(end, ms);
+    return () => this.#timers.delete(end);
+  };
+
+  /** The milliseconds of those that were set and neither ended nor were cancelled. */
+  get waiting(): number[] {
+    return [...this.#timers.values()];
+  }
+
+  /** Ends all of them. */
+  fire(): void {
+    const ended = [...this.#timers.keys()];
+    this.#timers.clear();
+    for (const end of ended) end();
+  }
+}
+
+/** A bus of the node LOCAL with a clock that stands still and bytes from a seed; the runtime's timers where none are given. */
+export function openTestBus(store: Store, limits: Partial<BusLimits> = {}, timer?: Timer): Promise<Bus> {
   const random = seededRandom(7);
   return Bus.open({
     store,
@@ -28,6 +52,7 @@ export function openTestBus(store: Store, limits: Partial<BusLimits> = {}): Prom
     clock: () => 1_700_000_000_000.5,
     random: (into) => into.forEach((_, at) => into[at] = random(256)),
     limits,
+    ...timer && { timer },
   });
 }
 

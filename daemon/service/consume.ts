@@ -50,14 +50,15 @@ export class ConsumeCall {
       }
       if (credit !== undefined) this.#credit.add(credit.messages, credit.bytes);
       else this.#credit.unbound();
+      const from = fromOf(start);
       consumer = await this.#bus.consume({
         patterns: start.patterns,
         origins: start.origins.map((origin) => nodeNameOf(origin) ?? NO_NODE),
-        from: fromOf(start),
+        from,
         skipDeleted: start.skipDeleted,
       });
       const taken = this.#take(iterator);
-      await Promise.race([this.#deliver(consumer, ending), taken.then(() => ended), ended]);
+      await Promise.race([this.#deliver(consumer, from, ending), taken.then(() => ended), ended]);
     } finally {
       ending.removeEventListener("abort", end);
       this.#credit.close();
@@ -77,23 +78,30 @@ export class ConsumeCall {
     this.#credit.finish();
   }
 
-  async #deliver(consumer: Consumer, ending: AbortSignal): Promise<void> {
+  async #deliver(consumer: Consumer, from: ConsumeFrom, ending: AbortSignal): Promise<void> {
     /** Whether the client knows that it has caught up. */
     let told = !consumer.behind;
-    // Who begins behind the newest message learns where that was.
-    if (told) this.#call.send(this.#encoder.encode([], await this.#bus.cursorAt(consumer.sequence), true));
+    /** The place that it was told last. */
+    let place = -1;
+    // Who begins behind the newest message learns where that was, before anything else can happen to the call.
+    if (told || from.kind === "newest") {
+      place = consumer.sequence;
+      this.#call.send(this.#encoder.encode([], await this.#bus.cursorAt(place), told));
+    }
     // One page is sent while the store reads the one after it.
     let ahead = this.#read(consumer, ending);
     // Where the call ends first, nobody asks for it.
     ahead.catch(() => {});
     for (let read = await ahead; read !== undefined; read = await ahead) {
       const { page, sequence } = read;
-      const { messages, caughtUp } = page;
+      const { messages, caughtUp, progress } = page;
       for (const { payload, headers } of messages) this.#credit.use(payload.length + headers.length);
       ahead = this.#read(consumer, ending);
       ahead.catch(() => {});
-      if (messages.length === 0 && (told || !caughtUp)) continue;
+      const isNews = (caughtUp && !told) || (progress && sequence > place);
+      if (messages.length === 0 && !isNews) continue;
       told = caughtUp;
+      place = sequence;
       this.#call.send(this.#encoder.encode(messages, await this.#cursor(page, sequence), caughtUp));
     }
   }

@@ -12,6 +12,7 @@ import { AuthorizedBus } from "../bus/authorized_bus.ts";
 import { Bus } from "../bus/bus.ts";
 import { Grants } from "../bus/grants.ts";
 import { encodeHeaders } from "../bus/headers.ts";
+import { HeldTimers } from "../bus/test_bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { registerStreams } from "./stream_methods.ts";
 import { streamHandlers } from "./stream_service.ts";
@@ -97,13 +98,17 @@ class ConsumeCall {
 
 class Fixture implements AsyncDisposable {
   readonly bus: Bus;
+  readonly store: MemoryStore;
   readonly stopping = new AbortController();
   readonly revoked = new AbortController();
+  readonly timers: HeldTimers;
   readonly #server = new GrpcServer();
   readonly #channel: Channel;
 
-  private constructor(bus: Bus, grants: Grants | undefined) {
+  private constructor(bus: Bus, store: MemoryStore, timers: HeldTimers, grants: Grants | undefined) {
     this.bus = bus;
+    this.store = store;
+    this.timers = timers;
     const access = grants && new AuthorizedBus(bus, '"tester"', grants, this.revoked.signal);
     const busOf = access && (() => access);
     registerStreams(
@@ -120,7 +125,10 @@ class Fixture implements AsyncDisposable {
     let last = 0;
     const random = (into: Uint8Array) => into.forEach((_, at) => into[at] = last = (last * 31 + 7) & 0xff);
     const store = new MemoryStore();
-    return new Fixture(await Bus.open({ store, node: NODE, clock: () => NOW_MS, random }), grants);
+    const timers = new HeldTimers();
+    const { timer } = timers;
+    const bus = await Bus.open({ store, node: NODE, clock: () => NOW_MS, random, timer });
+    return new Fixture(bus, store, timers, grants);
   }
 
   call(first: Request): ConsumeCall {
@@ -176,6 +184,64 @@ Deno.test("Consume says that it has caught up also where nothing of what memory 
   await fixture.publish("a", "1", "2");
   await other.until(2);
   assert.deepEqual(await fixture.call({ start: { patterns: ["b"] } }).untilCaughtUp(), []);
+});
+
+Deno.test("Consume from the newest tells its place at once, also where messages came meanwhile and there is no credit", async () => {
+  await using fixture = await Fixture.open();
+  await fixture.publish("a", "old");
+  const consume = fixture.bus.consume.bind(fixture.bus);
+  fixture.bus.consume = async (request) => {
+    const consumer = await consume(request);
+    await fixture.publish("a", "new");
+    return consumer;
+  };
+  const newest = { case: "position", value: ConsumePosition.NEWEST } as const;
+  const call = fixture.call({ start: { patterns: ["a"], from: newest }, credit: {} });
+  assert.ok(await call.read());
+  const [{ cursor = "", caughtUp } = {}] = call.answers;
+  assert.deepEqual([call.got, caughtUp], [[], false]);
+  fixture.bus.consume = consume;
+  const again = fixture.call({ start: { patterns: ["a"], from: { case: "cursor", value: cursor } } });
+  assert.deepEqual(await again.until(1), ["a#2: new"]);
+});
+
+Deno.test("Consume tells its place now and then while nothing that matches is published, and not when nothing is", async () => {
+  await using fixture = await Fixture.open();
+  const call = fixture.call({ start: { patterns: ["a"] } });
+  await call.untilCaughtUp();
+  await fixture.publish("b", "1", "2");
+  await fixture.publish("b", "3");
+  await settled();
+  assert.deepEqual([fixture.timers.waiting.length, call.answers.length], [1, 1]);
+  fixture.timers.fire();
+  assert.ok(await call.read());
+  const { cursor = "", caughtUp } = call.answers.at(-1) ?? {};
+  assert.deepEqual([call.answers.length, call.got, caughtUp], [2, [], true]);
+  assert.equal(cursor, await fixture.bus.cursorAt(3));
+  await settled();
+  assert.deepEqual(fixture.timers.waiting, []);
+  const again = fixture.call({ start: { patterns: [">"], from: { case: "cursor", value: cursor } } });
+  await fixture.publish("a", "4");
+  assert.deepEqual([await again.until(1), await call.until(1)], [["a#1: 4"], ["a#1: 4"]]);
+});
+
+Deno.test("Consume tells its place while it looks for what matches among what is stored", async () => {
+  await using fixture = await Fixture.open();
+  const messages = Array.from(
+    { length: 9_000 },
+    () => ({ topic: "b", payload: NO_BYTES, headers: NO_BYTES }),
+  );
+  await fixture.bus.publishBatch({ messages });
+  const readAll = MemoryStore.prototype.readAll;
+  fixture.store.readAll = async (...request) => {
+    const page = await readAll.apply(fixture.store, request);
+    fixture.timers.fire();
+    return page;
+  };
+  const call = fixture.call({ start: { patterns: ["a"] } });
+  await call.untilCaughtUp();
+  assert.deepEqual(call.answers.map(({ caughtUp }) => caughtUp), [false, true]);
+  assert.equal(call.answers[0]?.cursor, await fixture.bus.cursorAt(8_192));
 });
 
 Deno.test("Consume goes on behind the cursor of any answer", async () => {

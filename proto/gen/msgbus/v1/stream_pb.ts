@@ -426,7 +426,9 @@ export type ConsumeResponse = Message<"msgbus.v1.ConsumeResponse"> & {
   batches: ConsumeBatch[];
 
   /**
-   * The place behind them, to go on from by a later call; any text.
+   * The place behind them, to go on from by a later call; any text. It is told without messages, too: at once to who
+   * begins at the newest message or has everything already, with caught_up, and once a second while only messages come
+   * by that are not wanted. When nothing is published, nothing is told.
    *
    * @generated from field: string cursor = 3;
    */
