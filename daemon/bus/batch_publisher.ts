@@ -130,7 +130,12 @@ export class BatchPublisher {
     }
     if (segments.length === 0) return outcomes;
     flush(); // calls reach the store in the order in which they were made
-    const stored = await Promise.all(segments.map((segment) => this.#store(segment, request)));
+    // All of them, also where one fails: the call's room is not free, and the bus not closed, before that.
+    const settled = await Promise.allSettled(segments.map((segment) => this.#store(segment, request)));
+    const stored = settled.map((part) => {
+      if (part.status === "rejected") throw part.reason;
+      return part.value;
+    });
     if (outcomes.length === 0 && stored.length === 1) return stored[0] ?? [];
     return [...outcomes, ...stored.flat()].sort((a, b) => a.at - b.at);
   }

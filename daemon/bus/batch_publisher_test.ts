@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { OnceMessage, OnceOutcome } from "../store/store.ts";
+import type { AppendingProducer, OnceMessage, OnceOutcome } from "../store/store.ts";
 import { isBusError, LOCAL, NO_BYTES, openTestBus, publishText, textOf } from "./test_bus.ts";
 
 /** A store whose appends settle when the test lets them. */
 class HeldStore extends MemoryStore {
   readonly #waiting: (() => void)[] = [];
 
-  override async appendOnce(batch: readonly OnceMessage[]): Promise<readonly OnceOutcome[]> {
-    const appended = super.appendOnce(batch);
+  override async appendOnce(
+    batch: readonly OnceMessage[],
+    producer?: AppendingProducer,
+  ): Promise<readonly OnceOutcome[]> {
+    const appended = super.appendOnce(batch, producer);
+    appended.catch(() => {}); // it is told when the test lets it
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return await appended;
   }
@@ -65,6 +69,27 @@ Deno.test("Bus.publishBatch that waits for room ends by its signal and with the 
   store.release();
   await first;
   await closing;
+});
+
+Deno.test("Bus.publishBatch whose producer was taken over ends when all of its parts have settled, and the bus closes no sooner", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store, { messageBytes: 100, pendingBytes: 1_000 });
+  const old = await bus.openProducer({ id: "p", epoch: 0 });
+  await bus.openProducer({ id: "p", epoch: 0 });
+  const ends: string[] = [];
+  const { messages } = batch("a", 1, 101, 2); // the second is too large: two parts
+  const call = bus.publishBatch({ messages, producer: old, firstSequence: 1 });
+  const ended = assert.rejects(call, isBusError("failed_precondition")).then(() => ends.push("call"));
+  void bus.close().then(() => ends.push("bus"));
+  await settled();
+  assert.equal(store.waiting, 2);
+  store.release();
+  await settled();
+  assert.deepEqual(ends, [], "the second part is still at the store");
+  store.release();
+  await ended;
+  await settled();
+  assert.deepEqual(ends.sort(), ["bus", "call"]);
 });
 
 Deno.test("Bus.publishBatch comes after what was published before it, and before what comes later", async () => {
