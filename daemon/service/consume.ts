@@ -9,6 +9,7 @@ import {
 import type { BusAccess } from "../bus/bus_access.ts";
 import type { ConsumedPage, Consumer } from "../bus/consumer.ts";
 import { formatCursor } from "../bus/cursor.ts";
+import type { Message } from "../bus/message.ts";
 import type { ConsumeFrom } from "../bus/requests.ts";
 import { ConsumeCredit } from "./consume_credit.ts";
 import { ConsumeResponseEncoder } from "./consume_response.ts";
@@ -86,7 +87,7 @@ export class ConsumeCall {
     // Who begins behind the newest message learns where that was, before anything else can happen to the call.
     if (told || from.kind === "newest") {
       place = consumer.sequence;
-      this.#call.send(this.#encoder.encode([], await this.#bus.cursorAt(place), told));
+      this.#call.send(this.#encoder.encodePlace(await this.#bus.cursorAt(place), told));
     }
     // One page is sent while the store reads the one after it.
     let ahead = this.#read(consumer, ending);
@@ -102,7 +103,8 @@ export class ConsumeCall {
       if (messages.length === 0 && !isNews) continue;
       told = caughtUp;
       place = sequence;
-      this.#call.send(this.#encoder.encode(messages, await this.#cursor(page, sequence), caughtUp));
+      if (messages.length > 0) await this.#send(messages, caughtUp, ending);
+      else this.#call.send(this.#encoder.encodePlace(await this.#bus.cursorAt(sequence), caughtUp));
     }
   }
 
@@ -125,10 +127,14 @@ export class ConsumeCall {
     return { page, sequence: consumer.sequence };
   }
 
-  async #cursor({ messages }: ConsumedPage, sequence: number): Promise<string> {
-    const last = messages.at(-1);
-    if (last === undefined) return await this.#bus.cursorAt(sequence);
-    return formatCursor({ incarnation: this.#incarnation, sequence: last.sequence, id: last.id });
+  async #send(messages: readonly Message[], caughtUp: boolean, ending: AbortSignal): Promise<void> {
+    const cursorBehind = ({ sequence, id }: Message) =>
+      formatCursor({ incarnation: this.#incarnation, sequence, id });
+    let goesOn = true;
+    for (const answer of this.#encoder.encode(messages, cursorBehind, caughtUp)) {
+      if (!goesOn) await this.#call.ready(ending);
+      goesOn = this.#call.send(answer);
+    }
   }
 }
 

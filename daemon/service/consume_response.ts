@@ -5,6 +5,7 @@ import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
 import { MessageWriter } from "../store/message_codec.ts";
 import { LogMap } from "../store/store.ts";
+import { CONSUME_ANSWER_BYTES } from "./limits.ts";
 
 /** Tags of ConsumeResponse: field number × 8 + wire type. */
 const LOGS = 0x0a;
@@ -14,6 +15,9 @@ const CAUGHT_UP = 0x20;
 /** Tags of ConsumeBatch, whose messages MessageWriter writes with theirs. */
 const BATCH_LOG = 0x08;
 const FIRST_HEAD_ID = 0x18;
+
+/** What of an answer is left to logs and batches: a cursor has an id of up to 1,024 bytes, and less than that around it. */
+const CONTENT_BYTES = CONSUME_ANSWER_BYTES - (2 << 10);
 
 const encoder = new TextEncoder();
 
@@ -41,36 +45,52 @@ export class ConsumeResponseEncoder {
   readonly #logs = new LogMap<number>();
   #logCount = 0;
 
-  /** Messages in their order, the cursor behind them (none where it is empty), and whether nothing is left behind it. */
-  encode(messages: readonly Message[], cursor: string, caughtUp: boolean): FramedMessage {
-    const newLogs: Uint8Array[] = [];
-    const runs: Run[] = [];
+  /**
+   * Messages in their order, at least one, by one answer or several of at most `CONSUME_ANSWER_BYTES`, each with the
+   * cursor behind its last message; the last one says whether nothing is left behind it.
+   */
+  *encode(
+    messages: readonly Message[],
+    cursorBehind: (last: Message) => string,
+    caughtUp: boolean,
+  ): Generator<FramedMessage> {
+    let newLogs: Uint8Array[] = [];
+    let runs: Run[] = [];
+    let size = 0;
+    let last: Message | undefined;
     for (let from = 0; from < messages.length;) {
       const first = messages[from];
       if (first === undefined) break;
       const to = endOfRun(messages, from, first);
-      runs.push({
-        log: this.#number(first, newLogs),
-        firstHeadId: first.headId,
-        messages: encodeRun(messages, from, to, first),
-      });
+      const { log, name } = this.#number(first);
+      const run = { log, firstHeadId: first.headId, messages: encodeRun(messages, from, to, first) };
+      const bytes = fieldBytes(runBytes(run)) + (name === undefined ? 0 : fieldBytes(name.length));
+      if (last !== undefined && size + bytes > CONTENT_BYTES) {
+        yield assemble(newLogs, runs, encoder.encode(cursorBehind(last)), false);
+        [newLogs, runs, size] = [[], [], 0];
+      }
+      if (name !== undefined) newLogs.push(name);
+      runs.push(run);
+      size += bytes;
+      last = messages[to - 1];
       from = to;
     }
-    return assemble(newLogs, runs, encoder.encode(cursor), caughtUp);
+    if (last !== undefined) yield assemble(newLogs, runs, encoder.encode(cursorBehind(last)), caughtUp);
   }
 
-  #number({ topic, origin }: Message, newLogs: Uint8Array[]): number {
+  /** A place without messages. */
+  encodePlace(cursor: string, caughtUp: boolean): FramedMessage {
+    return assemble([], [], encoder.encode(cursor), caughtUp);
+  }
+
+  /** The log's number, and what names it where nothing did before. */
+  #number({ topic, origin }: Message): { readonly log: number; readonly name: Uint8Array | undefined } {
     const known = this.#logs.get(topic, origin);
-    if (known !== undefined) return known;
+    if (known !== undefined) return { log: known, name: undefined };
     const log = ++this.#logCount;
     this.#logs.set(topic, origin, log);
-    newLogs.push(
-      toBinary(
-        ConsumeLogSchema,
-        create(ConsumeLogSchema, { log: BigInt(log), topic, origin: { ...origin } }),
-      ),
-    );
-    return log;
+    const name = create(ConsumeLogSchema, { log: BigInt(log), topic, origin: { ...origin } });
+    return { log, name: toBinary(ConsumeLogSchema, name) };
   }
 }
 

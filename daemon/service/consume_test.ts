@@ -258,6 +258,30 @@ Deno.test("Consume goes on behind the cursor of any answer", async () => {
   assert.equal((await statusOf(wrong.read())).code, Status.FAILED_PRECONDITION);
 });
 
+Deno.test("Consume says no more in one answer than gRPC takes by default, also of many logs with the longest names", async () => {
+  await using fixture = await Fixture.open();
+  const long = (text: string) => text.padEnd(1_024, "-");
+  const origin = { tenantId: long("t"), blName: long("b"), deviceId: long("d") };
+  const count = 1_000; // with 5 KB of names and ids each
+  for (let n = 0; n < count; n++) {
+    const content = { createdAtMs: 5, payload: NO_BYTES, headers: NO_BYTES, deleted: false };
+    const messages = [{ headId: 1, id: long(`id ${n}`), ...content }];
+    await fixture.bus.replicate({ topic: long(`topic ${n}`), origin, incarnation: "", messages });
+  }
+  const call = fixture.call({ start: { patterns: [">"] } });
+  await call.untilCaughtUp();
+  assert.deepEqual(call.got, Array.from({ length: count }, (_, n) => `${long(`topic ${n}`)}#1: `));
+  const sizes = call.answers.map((answer) => toBinary(ConsumeResponseSchema, answer).length);
+  assert.ok(sizes.length > 1 && sizes.every((size) => size <= (4 << 20) - (16 << 10)), `${sizes}`);
+  assert.deepEqual(
+    call.answers.map(({ caughtUp }) => caughtUp),
+    sizes.map((_, at) => at === sizes.length - 1),
+  );
+  const [{ cursor = "", batches = [] } = {}] = call.answers;
+  const again = fixture.call({ start: { patterns: [">"], from: { case: "cursor", value: cursor } } });
+  assert.deepEqual(await again.untilCaughtUp(), call.got.slice(batches.length));
+});
+
 Deno.test("Consume begins at a head or a time, leaves out deleted messages where asked, and other origins", async () => {
   await using fixture = await Fixture.open();
   await fixture.publish("a", "1", "2", "3");

@@ -7,6 +7,13 @@ export const MAX_STREAM_PENDING_BYTES = 8 << 20;
  */
 export const MAX_BATCH_MESSAGES = 16_384;
 
+/**
+ * One answer of Consume, encoded, with the names of logs and the cursor; a page that needs more goes in several. A page
+ * of thousands of logs whose names are the longest would be 8 MiB; gRPC's default for a message is 4 MiB. Only an answer
+ * with one message alone may be larger: by its names and its id, which still have room below 4 MiB.
+ */
+export const CONSUME_ANSWER_BYTES = (4 << 20) - (16 << 10);
+
 /** Messages of one answer of Consume at most. */
 export const CONSUME_PAGE_MESSAGES = 2_000;
 
