@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { testHeaders, testMessage } from "../contract.ts";
-import { StoreError } from "../error.ts";
+import { hasCode, testHeaders, testMessage } from "../contract.ts";
 import { CHECKPOINT_RETRY_MS } from "./limits.ts";
 import { FullDisk, TestDatabase } from "./test_database.ts";
 import { TestFolder } from "./test_folder.ts";
 
 const folder = new TestFolder();
-
-function hasCode(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof StoreError && error.code === code;
-}
 
 Deno.test("Database.commit deletes nothing when there is no space to erase", () => {
   const disk = new FullDisk();
@@ -209,6 +204,31 @@ Deno.test("Database says broken when a log lost messages that only its last run 
   assert.throws(() => new TestDatabase(path), hasCode("broken"));
   damage(path, 1, 10);
   assert.throws(() => new TestDatabase(path), hasCode("broken"));
+});
+
+Deno.test("Database says broken when it is opened and the last messages are missing", () => {
+  const losses: [deleted: string, missing: number][] = [
+    ["DELETE FROM chunks WHERE first_sequence = 5", 5],
+    ["DELETE FROM chunks WHERE first_sequence > 2", 5],
+    ["DELETE FROM chunks", 5],
+    // As a crash leaves it: behind what is said to be written only runs know of the last messages.
+    ["UPDATE runs_written SET last_sequence = 1; DELETE FROM chunks WHERE first_sequence > 3", 4],
+  ];
+  losses.forEach(([deleted, missing], at) => {
+    const path = folder.file(`last-lost-${at}.sqlite`);
+    const database = new TestDatabase(path);
+    for (const topic of ["t", "t", "u", "archived", "v"]) database.append(testMessage(topic, "x"));
+    database.archive("archived");
+    database.close();
+    const db = new DatabaseSync(path);
+    if (missing === 4) db.exec("DELETE FROM runs WHERE first_sequence = 5");
+    db.exec(deleted);
+    db.close();
+    assert.throws(
+      () => new TestDatabase(path),
+      hasCode("broken", `message ${missing} is not there; restore`),
+    );
+  });
 });
 
 /** Overwrites whole pages. */

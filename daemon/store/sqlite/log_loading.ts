@@ -17,7 +17,10 @@ export interface LoadedLogs {
 /** Rows that recovery holds at a time. */
 const RECOVERY_ROWS = 10_000;
 
-/** Throws "broken" when messages belong to no log, and SQLite's errors. */
+/**
+ * Throws "broken" when messages belong to no log, or the last ones that logs have are not there: the next ones would get
+ * their sequences. Throws SQLite's errors.
+ */
 export function loadLogs(db: DatabaseSync): LoadedLogs {
   const rows = prepareRows<RawLog>(
     db,
@@ -37,38 +40,43 @@ export function loadLogs(db: DatabaseSync): LoadedLogs {
     else archived.push({ name: archivedAs, log });
     byNumber.set(number, log);
   }
-  const last = prepareRows<[number | null, number | null]>(
+  const last = prepareRows<[lastLog: number, lastSequence: number, runsWritten: number]>(
     db,
-    "SELECT (SELECT max(log) FROM logs), (SELECT first_sequence + count - 1 FROM chunks ORDER BY first_sequence DESC LIMIT 1)",
+    `SELECT ifnull((SELECT max(log) FROM logs), 0),
+            ifnull((SELECT first_sequence + count - 1 FROM chunks ORDER BY first_sequence DESC LIMIT 1), 0),
+            (SELECT last_sequence FROM runs_written)`,
   );
-  const [lastLog, lastSequence] = last.get() ?? [null, null];
-  return {
-    inUse,
-    archived,
-    unwritten: recoverRuns(db, byNumber),
-    lastLog: lastLog ?? 0,
-    lastSequence: lastSequence ?? 0,
-  };
+  const [lastLog, lastSequence, runsWritten] = last.get() ?? [0, 0, 0];
+  const unwritten = recoverRuns(db, byNumber, runsWritten);
+  let known = runsWritten;
+  for (const { sequence } of byNumber.values()) known = Math.max(known, sequence);
+  if (known > lastSequence) throw inconsistent(`message ${known} is not there`);
+  return { inUse, archived, unwritten, lastLog, lastSequence };
 }
 
 /**
  * Finds the last runs that were in memory only, and says whose they are. A run is written in the commit that ends it,
  * so what a log has behind its runs in the table is one run, or continues the last of them.
  */
-function recoverRuns(db: DatabaseSync, logs: ReadonlyMap<number, LogTail>): LogTail[] {
+function recoverRuns(
+  db: DatabaseSync,
+  logs: ReadonlyMap<number, LogTail>,
+  runsWritten: number,
+): LogTail[] {
   const behind = prepareRows<[firstSequence: number, log: number, firstHead: number, count: number]>(
     db,
     `SELECT first_sequence, log, first_head, count FROM chunks WHERE first_sequence > ?
        ORDER BY first_sequence LIMIT ?`,
   );
   const unwritten = new Set<LogTail>();
-  let [after] = prepareRows<[number]>(db, "SELECT last_sequence FROM runs_written").get() ?? [0];
-  for (;;) {
+  for (let after = runsWritten;;) {
     const rows = behind.all(after, RECOVERY_ROWS);
     for (const [firstSequence, number, firstHead, count] of rows) {
       after = firstSequence;
       const log = logs.get(number);
-      if (log === undefined || firstHead > log.head + 1) throw inconsistent(firstSequence);
+      if (log === undefined || firstHead > log.head + 1) {
+        throw inconsistent(`message ${firstSequence} belongs to no log`);
+      }
       if (firstHead <= log.head) continue;
       if (!log.continuesAt(firstSequence)) log.startRun(firstSequence);
       log.extendRun(count);
@@ -78,9 +86,9 @@ function recoverRuns(db: DatabaseSync, logs: ReadonlyMap<number, LogTail>): LogT
   }
 }
 
-function inconsistent(sequence: number): StoreError {
+function inconsistent(state: string): StoreError {
   const wish = "restore the file from a copy, or from a peer";
-  return new StoreError("broken", `Cannot open the store: message ${sequence} belongs to no log; ${wish}`);
+  return new StoreError("broken", `Cannot open the store: ${state}; ${wish}`);
 }
 
 type RawLog =
