@@ -1,7 +1,8 @@
-/** The SDK on Node, bundled into one file, against a daemon that restarts meanwhile. */
+/** The SDK on Node and Bun, bundled into one file, against a daemon that restarts meanwhile. */
 import { connect } from "@msgbus/sdk";
 import assert from "node:assert/strict";
 import { DaemonProcess, TempFolder } from "./daemon_process.ts";
+import { ALL_INTERPRETERS, type Interpreter, isInstalled } from "./interpreters.ts";
 
 async function bundleScript(folder: string): Promise<string> {
   const output = `${folder}/script.mjs`;
@@ -22,18 +23,18 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<unkn
   }
 }
 
-Deno.test("the SDK runs on Node: publish, replay, queue, errors, and a subscription over a restart of the daemon", async () => {
+async function runsUnchanged(interpreter: Interpreter): Promise<void> {
   await using folder = await TempFolder.make();
   const script = await bundleScript(folder.path);
   const unix = `unix:${folder.path}/msgbus.sock`;
   const flags = ["--data", `${folder.path}/msgbus.sqlite`, "--listen", "127.0.0.1:0", "--listen", unix];
   const first = await DaemonProcess.start(flags);
-  const node = new Deno.Command("node", {
+  const child = new Deno.Command(interpreter, {
     args: [script, first.address, unix],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  const lines = linesOf(node.stdout);
+  const lines = linesOf(child.stdout);
   const line = async () => (await lines.next()).value;
   assert.deepEqual(await line(), {
     headId: 1,
@@ -52,5 +53,11 @@ Deno.test("the SDK runs on Node: publish, replay, queue, errors, and a subscript
   await client.publish("orders", "five");
   for (const headId of [4, 5]) assert.deepEqual(await line(), { headId, reconnected: true });
   assert.equal(await line(), undefined);
-  assert.equal((await node.status).code, 0);
-});
+  assert.equal((await child.status).code, 0);
+}
+
+for (const interpreter of ALL_INTERPRETERS) {
+  Deno.test(`the SDK runs on ${interpreter}: publish, replay, queue, errors, and a subscription over a restart of the daemon`, async () => {
+    if (await isInstalled(interpreter)) await runsUnchanged(interpreter);
+  });
+}

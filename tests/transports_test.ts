@@ -2,6 +2,7 @@
 import { type Client, connect, MsgbusError, type TlsClientOptions } from "@msgbus/sdk";
 import assert from "node:assert/strict";
 import { CertificateAuthority } from "../grpc/transport/testing/certificate_authority.ts";
+import { ALL_INTERPRETERS, type Interpreter, isInstalled } from "./interpreters.ts";
 import { DaemonProcess, runMsgbusd, TempFolder } from "./daemon_process.ts";
 
 const authority = await CertificateAuthority.create();
@@ -207,6 +208,77 @@ await import(${JSON.stringify(script)});`,
   assert.match(refused, /a browser has only WebSockets/);
 });
 
+Deno.test("the SDK works on a page in Chromium, whose origin the daemon lets in", async () => {
+  const [chromium] = ["chromium-headless-shell", "chromium"].filter(isOnPath);
+  if (chromium === undefined) {
+    console.log("skipped: no chromium on PATH; apt-get install chromium-headless-shell");
+    return;
+  }
+  await using folder = await TempFolder.make();
+  const script = await Deno.readTextFile(await bundle(folder, "sdk_browser_script.ts", "browser"));
+  const told = Promise.withResolvers<{ readonly texts: readonly string[]; readonly refused: string }>();
+  let target = "";
+  await using site = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/result") {
+      told.resolve(await request.json());
+      return new Response();
+    }
+    if (pathname === "/script.mjs") {
+      return new Response(script, { headers: { "content-type": "text/javascript" } });
+    }
+    const page = `<script>globalThis.page = { target: ${JSON.stringify(target)},
+      done: (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) }) };</script>
+      <script type="module" src="/script.mjs"></script>`;
+    return new Response(page, { headers: { "content-type": "text/html" } });
+  });
+  const origin = `http://127.0.0.1:${site.addr.port}`;
+  await using daemon = await DaemonProcess.start([
+    ...memory,
+    "--listen",
+    "ws://127.0.0.1:0",
+    "--ws-origin",
+    origin,
+  ]);
+  target = daemon.address;
+  const browser = new Deno.Command(chromium, {
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      `--user-data-dir=${folder.path}/profile`,
+      "--remote-debugging-port=0",
+      `${origin}/`,
+    ],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const ended = browser.status.then(() => told.reject(new Error("the browser ended without a result")));
+  const giveUp = setTimeout(() => told.reject(new Error("the page told nothing in time")), PAGE_TIMEOUT_MS);
+  try {
+    const { texts, refused } = await told.promise;
+    assert.deepEqual(texts, ["1:5", "2:1000000"]);
+    assert.match(refused, /a browser has only WebSockets/);
+  } finally {
+    clearTimeout(giveUp);
+    browser.kill("SIGKILL");
+    await ended;
+  }
+});
+
+/** A browser that has never run on a machine needs some seconds. */
+const PAGE_TIMEOUT_MS = 60_000;
+
+function isOnPath(program: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${program}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** A reverse proxy of HTTP/1.1 that passes WebSockets on: what comes on a path goes to the daemon. */
 function proxy(path: string, address: string): { readonly port: number; close(): void } {
   const { hostname, port } = new URL(address);
@@ -277,7 +349,7 @@ proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header
   }
 });
 
-Deno.test("the SDK on Node speaks TCP, TLS, unix sockets, and WebSocket with TLS and without", async () => {
+async function speaksAll(interpreter: Interpreter): Promise<void> {
   await using folder = await TempFolder.make();
   const listen = [
     "http://127.0.0.1:0",
@@ -292,7 +364,7 @@ Deno.test("the SDK on Node speaks TCP, TLS, unix sockets, and WebSocket with TLS
     ...listen.flatMap((address) => ["--listen", address]),
   ]);
   const script = await bundle(folder, "sdk_node_transports_script.ts", "deno");
-  const { success, stdout, stderr } = await new Deno.Command("node", {
+  const { success, stdout, stderr } = await new Deno.Command(interpreter, {
     args: [script, authority.cert, ...daemon.addresses],
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
@@ -300,4 +372,10 @@ Deno.test("the SDK on Node speaks TCP, TLS, unix sockets, and WebSocket with TLS
     new TextDecoder().decode(stdout).trim().split("\n"),
     daemon.addresses.map((address, index) => `${address.split(":")[0]} ${index + 1} 300000`),
   );
-});
+}
+
+for (const interpreter of ALL_INTERPRETERS) {
+  Deno.test(`the SDK on ${interpreter} speaks TCP, TLS, unix sockets, and WebSocket with TLS and without`, async () => {
+    if (await isInstalled(interpreter)) await speaksAll(interpreter);
+  });
+}
