@@ -11,6 +11,7 @@ import { Admission } from "./admission.ts";
 import { BatchPublisher } from "./batch_publisher.ts";
 import type { Consumer } from "./consumer.ts";
 import { formatCursor } from "./cursor.ts";
+import { DeletionLine } from "./deletion_line.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
 import { FifoQueues } from "./fifo_queues.ts";
@@ -107,11 +108,13 @@ export class Bus {
       now: () => this.#now(),
       flush: () => this.#publisher.flush(),
     });
+    const line = new DeletionLine(limits.deletedHeads);
     this.#deleter = new RangeDeleter({
       store: options.store,
       node: options.node,
       logs,
       admission: this.#admission,
+      line,
       limits,
       uuids: this.#uuids,
       now: () => this.#now(),
@@ -128,7 +131,7 @@ export class Bus {
     });
     this.#fifo = new FifoQueues(options.store, options.node, this.#admission, this.#forwarding);
     const { store, node } = options;
-    this.#replicator = new Replicator(store, node, logs, this.#admission, this.#forwarding, limits);
+    this.#replicator = new Replicator(store, node, logs, this.#admission, this.#forwarding, line, limits);
   }
 
   /** Loads the heads of all logs. Fails with invalid_argument when the node's name is invalid. */
@@ -254,7 +257,8 @@ export class Bus {
    *
    * Fails with a ConflictError (failed_precondition) when a message differs from the one that is stored, with
    * failed_precondition when messages before them are missing or a delete marker is none of their origin's, with
-   * invalid_argument or resource_exhausted. Then nothing was changed.
+   * invalid_argument or resource_exhausted. Then nothing was changed; but where delete markers delete more than
+   * `limits.deletedHeads` together, they are stored in slices, and those before the one that failed are.
    */
   replicate(request: ReplicateRequest): Promise<number> {
     return this.#replicator.replicate(request);

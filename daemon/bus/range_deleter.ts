@@ -1,6 +1,7 @@
 import type { NodeName, Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
+import type { DeletionLine } from "./deletion_line.ts";
 import { BusError, toBusError } from "./error.ts";
 import type { BusLimits } from "./limits.ts";
 import type { Log } from "./log.ts";
@@ -15,6 +16,8 @@ export interface DeletionPorts {
   readonly node: NodeName;
   readonly logs: Logs;
   readonly admission: Admission;
+  /** Of `limits.deletedHeads`, shared with what else deletes. */
+  readonly line: DeletionLine;
   readonly limits: BusLimits;
   readonly uuids: UuidGenerator;
   /** Milliseconds since the Unix epoch. */
@@ -38,18 +41,24 @@ export class RangeDeleter {
 
   /** Settles with the number of messages newly marked. Rejects with BusError; what is deleted by then stays deleted. */
   async delete(log: Log, from: number, to: number): Promise<number> {
-    const { admission, limits } = this.#ports;
+    const { admission, line, limits } = this.#ports;
     const action = `delete from "${log.topic}"`;
     const { departures } = log;
     let count = 0;
     for (let next = from; next <= to;) {
       const last = Math.min(to, next + limits.deletedHeads - 1);
       try {
-        admission.checkOpen(action);
-        if (log.departures !== departures) {
-          throw new BusError("unavailable", `Cannot ${action}: the log was set aside meanwhile; begin anew`);
-        }
-        count += await this.#deleteSlice(log, next, last);
+        const from = next;
+        count += await line.run(last - from + 1, async () => {
+          admission.checkOpen(action);
+          if (log.departures !== departures) {
+            throw new BusError(
+              "unavailable",
+              `Cannot ${action}: the log was set aside meanwhile; begin anew`,
+            );
+          }
+          return await this.#deleteSlice(log, from, last);
+        });
       } catch (error) {
         const failure = toBusError(action, error);
         throw next === from ? failure : incomplete(failure, from, next - 1, to);

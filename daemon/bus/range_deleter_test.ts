@@ -77,6 +77,26 @@ Deno.test("Bus.deleteRange: of callers whose ranges overlap each counts what it 
   assert.deepEqual(await deletedHeads(bus), headsTo(45));
 });
 
+Deno.test("Bus.deleteRange: slices of several callers take turns with what others write", async () => {
+  const store = new ToldStore();
+  const bus = await openTestBus(store, LIMITS);
+  await publishMany(bus, 40);
+  const order: string[] = [];
+  const published: Promise<unknown>[] = [];
+  store.deleted = (from) => {
+    order.push(`delete ${from}`);
+    published.push(publishText(bus, "u", "between").then(() => order.push("publish")));
+  };
+  const ranges = [[1, 20], [21, 40]] as const;
+  await Promise.all(
+    ranges.map(([fromHeadId, toHeadId]) => bus.deleteRange({ topic: "t", fromHeadId, toHeadId })),
+  );
+  await Promise.all(published);
+  const deletions = order.filter((call) => call !== "publish");
+  assert.deepEqual(deletions, ["delete 1", "delete 21", "delete 11", "delete 31"]);
+  assert.equal(order[1], "publish", "and not behind the slices of all");
+});
+
 Deno.test("Bus.deleteRange that fails on its way says what is deleted, and deletes the rest when called again", async () => {
   class FullStore extends MemoryStore {
     full = true;

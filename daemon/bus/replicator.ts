@@ -1,6 +1,7 @@
 import type { NodeName, Replicated, ReplicatedMessage, Store, StoredMessage } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import { type DeletedRange, readDeleteMarker } from "./delete_marker.ts";
+import type { DeletionLine } from "./deletion_line.ts";
 import { BusError, ConflictError, toBusError } from "./error.ts";
 import type { FifoForwarding } from "./fifo_forwarding.ts";
 import { canonicalHeaders } from "./headers.ts";
@@ -24,6 +25,22 @@ import type { ReplicateRequest } from "./requests.ts";
 const ASCII = /^[\x20-\x7e]+$/;
 const NO_BYTES = new Uint8Array();
 
+/** What a marker deletes. */
+interface MarkedRange extends DeletedRange {
+  /** The marker's head. */
+  readonly markedBy: number;
+}
+
+/** Whose messages are copied. */
+type CopiedLog = Pick<ReplicateRequest, "topic" | "incarnation"> & { readonly origin: NodeName };
+
+/** What is stored of the delete markers of a batch in one transaction. */
+interface MarkerSlice {
+  readonly messages: readonly ReplicatedMessage[];
+  /** How many heads that deletes of what is stored, at most. */
+  readonly heads: number;
+}
+
 /** Takes copies of other nodes' logs to the store and to the subscribers. */
 export class Replicator {
   readonly #store: Store;
@@ -31,6 +48,7 @@ export class Replicator {
   readonly #logs: Logs;
   readonly #admission: Admission;
   readonly #fifo: FifoForwarding;
+  readonly #line: DeletionLine;
   readonly #limits: BusLimits;
 
   constructor(
@@ -39,6 +57,7 @@ export class Replicator {
     logs: Logs,
     admission: Admission,
     fifo: FifoForwarding,
+    line: DeletionLine,
     limits: BusLimits,
   ) {
     this.#store = store;
@@ -46,6 +65,7 @@ export class Replicator {
     this.#logs = logs;
     this.#admission = admission;
     this.#fifo = fifo;
+    this.#line = line;
     this.#limits = limits;
   }
 
@@ -64,19 +84,75 @@ export class Replicator {
     const checked = messages.map((message, at) => this.#checked(topic, message, first.headId + at));
     if (own && !adopt) return await this.#compare(topic, checked);
     const deletes = topic === DELETE_TOPIC ? await this.#deletesOf(origin, request.incarnation, checked) : [];
-    const enqueues = this.#fifo.enqueuesOf(topic, origin, checked);
     const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
+    const copy = { topic, origin, incarnation: request.incarnation };
     this.#admission.enter(bytes);
     try {
-      const batch = { topic, origin, incarnation: request.incarnation, messages: checked, deletes, enqueues };
-      const replicated = await this.#store.replicate(batch);
-      this.#committed(topic, origin, request.incarnation, checked, deletes, replicated);
-      return replicated.headId;
+      if (topic !== DELETE_TOPIC) return await this.#commit(copy, checked, deletes);
+      // All of them enter the line now: batches that come meanwhile go behind the last one.
+      const slices = await Promise.allSettled(
+        this.#slices(origin, checked, deletes).map(({ messages, heads }) =>
+          this.#line.run(heads, () => this.#storeMarkers(action, copy, messages))
+        ),
+      );
+      return slices.reduce((_, slice) => {
+        if (slice.status === "rejected") throw slice.reason;
+        return slice.value;
+      }, 0);
     } catch (error) {
       throw toBusError(action, error);
     } finally {
       this.#admission.exit(bytes);
     }
+  }
+
+  /** A slice whose turn it is, which may be long after the batch came. */
+  async #storeMarkers(
+    action: string,
+    copy: CopiedLog,
+    messages: readonly ReplicatedMessage[],
+  ): Promise<number> {
+    this.#admission.checkOpen(action);
+    const { origin, incarnation } = copy;
+    const head = this.#logs.get(DELETE_TOPIC, origin)?.head ?? 0;
+    // The logs may be others by now.
+    const deletes = this.#rangesOf(origin, incarnation, messages.filter(({ headId }) => headId > head));
+    return await this.#commit(copy, messages, deletes);
+  }
+
+  /** Settles with the log's head. */
+  async #commit(
+    copy: CopiedLog,
+    messages: readonly ReplicatedMessage[],
+    deletes: readonly DeletedRange[],
+  ): Promise<number> {
+    const { topic, origin } = copy;
+    const enqueues = this.#fifo.enqueuesOf(topic, origin, messages);
+    const replicated = await this.#store.replicate({ ...copy, messages, deletes, enqueues });
+    this.#committed(copy, messages, deletes, replicated);
+    return replicated.headId;
+  }
+
+  /** Delete markers in parts of which each deletes no more than may go in one transaction, or is one marker. */
+  #slices(
+    origin: NodeName,
+    messages: readonly ReplicatedMessage[],
+    deletes: readonly MarkedRange[],
+  ): MarkerSlice[] {
+    const slices: MarkerSlice[] = [];
+    const firstHead = messages[0]?.headId ?? 1;
+    let [first, heads] = [0, 0];
+    for (const { markedBy, topic, from, to } of deletes) {
+      const stored = Math.min(to, this.#logs.get(topic, origin)?.head ?? 0);
+      const count = Math.max(0, stored - from + 1);
+      if (heads > 0 && heads + count > this.#limits.deletedHeads) {
+        slices.push({ messages: messages.slice(first, markedBy - firstHead), heads });
+        [first, heads] = [markedBy - firstHead, 0];
+      }
+      heads += count;
+    }
+    slices.push({ messages: messages.slice(first), heads });
+    return slices;
   }
 
   #checked(topic: string, message: ReplicatedMessage, headId: number): ReplicatedMessage {
@@ -125,7 +201,7 @@ export class Replicator {
     origin: NodeName,
     incarnation: string,
     messages: readonly ReplicatedMessage[],
-  ): Promise<readonly DeletedRange[]> {
+  ): Promise<readonly MarkedRange[]> {
     const log = this.#logs.get(DELETE_TOPIC, origin);
     const head = log?.head ?? 0;
     try {
@@ -141,7 +217,7 @@ export class Replicator {
     origin: NodeName,
     incarnation: string,
     messages: readonly ReplicatedMessage[],
-  ): readonly DeletedRange[] {
+  ): readonly MarkedRange[] {
     return messages.filter(({ deleted }) => !deleted).flatMap(({ headId, payload }) => {
       const marker = readDeleteMarker(payload);
       if (marker === undefined) {
@@ -171,7 +247,7 @@ export class Replicator {
             `"${marker.topic}" that was copied here: the origin began anew, and nobody has resolved the fork`,
         );
       }
-      return [{ topic: marker.topic, from: marker.from, to: marker.to }];
+      return [{ topic: marker.topic, from: marker.from, to: marker.to, markedBy: headId }];
     });
   }
 
@@ -206,9 +282,7 @@ export class Replicator {
   }
 
   #committed(
-    topic: string,
-    origin: NodeName,
-    incarnation: string,
+    { topic, origin, incarnation }: CopiedLog,
     messages: readonly ReplicatedMessage[],
     deletes: readonly DeletedRange[],
     { headId, appended, firstSequence, deletedHeads, newlyDeletedHeads }: Replicated,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { ReplicatedBatch, ReplicatedMessage } from "../store/store.ts";
+import { type ReplicatedBatch, type ReplicatedMessage, StoreError } from "../store/store.ts";
+import type { Bus } from "./bus.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { ConflictError } from "./error.ts";
 import { DELETE_TOPIC } from "./names.ts";
@@ -68,4 +69,79 @@ Deno.test("Bus.archive: who reads the log meanwhile is told to begin anew", asyn
   await archived;
   await assert.rejects(subscription.next(), isBusError("unavailable"));
   assert.equal(bus.head("t"), undefined);
+});
+
+function rangeMarker(headId: number, from: number, to: number): ReplicatedMessage {
+  return message(headId, `d${headId}`, encodeDeleteMarker("t", OTHER, from, to, 1));
+}
+
+/** A store that keeps what deletes on its way for as long as another call takes. */
+class MarkerStore extends MemoryStore {
+  readonly batches: number[][] = [];
+  most = 0;
+  #underWay = 0;
+  refusesFrom = Infinity;
+
+  override async replicate(batch: ReplicatedBatch) {
+    if (batch.topic !== DELETE_TOPIC) return await super.replicate(batch);
+    this.batches.push(batch.messages.map(({ headId }) => headId));
+    this.most = Math.max(this.most, ++this.#underWay);
+    try {
+      await super.heads();
+      if ((batch.messages[0]?.headId ?? 0) >= this.refusesFrom) throw new StoreError("full", "secret path");
+      return await super.replicate(batch);
+    } finally {
+      this.#underWay--;
+    }
+  }
+}
+
+async function busWithRanges() {
+  const store = new MarkerStore();
+  const bus = await openTestBus(store, { deletedHeads: 10 });
+  const copy = { origin: OTHER, incarnation: "x" };
+  const messages = Array.from({ length: 40 }, (_, at) => message(at + 1, `m${at}`));
+  await bus.replicate({ ...copy, topic: "t", messages });
+  return { store, bus, copy: { ...copy, topic: DELETE_TOPIC } };
+}
+
+async function deletedCount(bus: Bus): Promise<number> {
+  let count = 0;
+  for await (const page of bus.fetch({ topic: "t", origin: OTHER, fromHeadId: 1, limit: 100 })) {
+    count += page.filter(({ deleted }) => deleted).length;
+  }
+  return count;
+}
+
+Deno.test("Bus.replicate stores delete markers in slices, one after the other, and batches behind them in their order", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  const first = [rangeMarker(1, 1, 4), rangeMarker(2, 5, 10), rangeMarker(3, 11, 20), rangeMarker(4, 41, 99)];
+  const copied = [
+    bus.replicate({ ...copy, messages: first }),
+    bus.replicate({ ...copy, messages: [rangeMarker(5, 21, 29), rangeMarker(6, 30, 40)] }),
+  ];
+  assert.deepEqual(await Promise.all(copied), [4, 6]);
+  assert.deepEqual(store.batches, [[1, 2], [3, 4], [5], [6]]);
+  assert.equal(store.most, 1);
+  assert.equal(await deletedCount(bus), 40);
+});
+
+Deno.test("Bus.replicate of delete markers that fails on its way keeps what was stored, and goes on from there", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  const messages = [rangeMarker(1, 1, 10), rangeMarker(2, 11, 20), rangeMarker(3, 21, 30)];
+  store.refusesFrom = 2;
+  await assert.rejects(bus.replicate({ ...copy, messages }), isBusError("resource_exhausted"));
+  assert.equal(bus.head(DELETE_TOPIC, OTHER), 1);
+  assert.equal(await deletedCount(bus), 10);
+  store.refusesFrom = Infinity;
+  assert.equal(await bus.replicate({ ...copy, messages }), 3);
+  assert.equal(await deletedCount(bus), 30);
+});
+
+Deno.test("Bus.replicate stores no more slices of delete markers once the bus closes", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  const messages = [rangeMarker(1, 1, 10), rangeMarker(2, 11, 20), rangeMarker(3, 21, 30)];
+  const copied = bus.replicate({ ...copy, messages });
+  await Promise.all([bus.close(), assert.rejects(copied, isBusError("unavailable"))]);
+  assert.ok(store.batches.length <= 1);
 });
