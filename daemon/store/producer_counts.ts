@@ -1,6 +1,8 @@
 /** How many producers each owner has. */
 export class ProducerCounts {
   readonly #byOwner = new Map<string, number>();
+  readonly #byCount = new Map<number, Set<string>>();
+  #most = 0;
   #total = 0;
 
   /** Over all owners. */
@@ -11,7 +13,7 @@ export class ProducerCounts {
   /** An owner has `count` more. */
   add(owner: string, count = 1): void {
     this.#total += count;
-    this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + count);
+    this.#set(owner, (this.#byOwner.get(owner) ?? 0) + count);
   }
 
   /** An owner has one less. */
@@ -19,23 +21,35 @@ export class ProducerCounts {
     const count = this.#byOwner.get(owner);
     if (count === undefined) return;
     this.#total--;
-    if (count === 1) this.#byOwner.delete(owner);
-    else this.#byOwner.set(owner, count - 1);
+    this.#set(owner, count - 1);
   }
 
-  /** The owners that have the most: mostly one. */
-  ownersOfMost(): string[] {
-    let [owners, most]: [string[], number] = [[], 0];
-    for (const [owner, count] of this.#byOwner) {
-      if (count > most) [owners, most] = [[owner], count];
-      else if (count === most) owners.push(owner);
-    }
-    return owners;
+  /** The owners that have the most: mostly one, but thousands where each has as many. */
+  get ownersOfMost(): ReadonlySet<string> {
+    return this.#byCount.get(this.#most) ?? new Set();
   }
 
   /** Forgets all of them. */
   clear(): void {
     this.#byOwner.clear();
+    this.#byCount.clear();
+    this.#most = 0;
     this.#total = 0;
+  }
+
+  #set(owner: string, count: number): void {
+    const before = this.#byOwner.get(owner) ?? 0;
+    const equals = this.#byCount.get(before);
+    equals?.delete(owner);
+    if (equals?.size === 0) this.#byCount.delete(before);
+    if (count === 0) this.#byOwner.delete(owner);
+    else {
+      this.#byOwner.set(owner, count);
+      const others = this.#byCount.get(count);
+      if (others === undefined) this.#byCount.set(count, new Set([owner]));
+      else others.add(owner);
+    }
+    // One less at most: then it is this owner that has the most now.
+    this.#most = this.#byCount.has(this.#most) ? Math.max(this.#most, count) : count;
   }
 }

@@ -415,6 +415,24 @@ export function testOnceContract(kind: StoreUnderTest): void {
     assert.deepEqual(await store.openProducer(named("p0", "b"), 0, nowMs), { epoch: 1, lastSequence: 0 });
   });
 
+  test("openProducer beyond the limit spares owners with few among thousands that have as many as each other", async (store) => {
+    const few = Array.from({ length: 1_000 }, (_, n) => named("p", `few ${n}`));
+    const more = Array.from(
+      { length: MAX_PRODUCERS - few.length },
+      (_, n) => named(`p${n % 2}`, `more ${n >> 1}`),
+    );
+    let nowMs = NOW_MS;
+    await Promise.all([...few, ...more].map((name) => store.openProducer(name, 3, nowMs++)));
+    for (let n = 0; n < 2; n++) await store.openProducer(named("new", `${n}`), 3, nowMs++);
+    const epochOf = async (id: string, owner: string) =>
+      (await store.openProducer(named(id, owner), 0, nowMs)).epoch;
+    assert.equal(await epochOf("p", "few 0"), 4);
+    assert.equal(await epochOf("p1", "more 0"), 4);
+    assert.equal(await epochOf("p0", "more 2"), 4);
+    assert.equal(await epochOf("p0", "more 0"), 1);
+    assert.equal(await epochOf("p0", "more 1"), 1);
+  });
+
   test("producers of different owners have nothing in common", async (store) => {
     const [a, b] = ["a", "b"].map((owner) => ({ ...named("p", owner), epoch: 1, firstSequence: 1 }));
     await store.openProducer(named("p", "a"), 1, NOW_MS);

@@ -80,9 +80,9 @@ export class MemoryDedup {
   }
 
   #forgetOneOfMost(): void {
-    const owners = this.#counts.ownersOfMost();
+    const owners = this.#counts.ownersOfMost;
     for (const [key, { owner }] of this.#producers) {
-      if (owners.includes(owner)) return this.#forget(key, owner);
+      if (owners.has(owner)) return this.#forget(key, owner);
     }
   }
 

@@ -14,6 +14,11 @@ import type { DedupNumbers } from "./dedup_numbers.ts";
 import { EXPIRED_PRODUCERS, KNOWN_PRODUCERS, PRODUCER_USE_MS } from "./limits.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
 
+/** Owners each of which is asked for its least used producer: 1 ms. */
+const OWNERS_ASKED = 256;
+/** Rows that are looked through at a time for a producer of one of more owners than that. */
+const LOOKED_THROUGH = 256;
+
 /** Sequences of a producer that follow one another, as do those of the node that they are stored with. */
 interface ProducerRun {
   /** See DedupNumbers. */
@@ -83,7 +88,7 @@ export class ProducerTables {
     this.#ofOwners = prepareRows(db, "SELECT owner, count(*) FROM producers GROUP BY owner");
     this.#leastUsed = prepareRows(
       db,
-      "SELECT producer, owner, id, used_ms FROM producers ORDER BY used_ms, producer LIMIT ?",
+      "SELECT producer, owner, id, used_ms FROM producers ORDER BY used_ms, producer LIMIT ? OFFSET ?",
     );
     this.#leastUsedOf = prepareRows(
       db,
@@ -153,7 +158,7 @@ export class ProducerTables {
     const oldestMs = nowMs - this.#ageMs;
     let left = EXPIRED_PRODUCERS;
     if (this.#leastUsedMs < oldestMs) {
-      for (const used of this.#leastUsed.all(left)) {
+      for (const used of this.#leastUsed.all(left, 0)) {
         const [, , , usedMs] = used;
         this.#leastUsedMs = usedMs;
         if (usedMs >= oldestMs) break;
@@ -176,12 +181,23 @@ export class ProducerTables {
 
   /** Of the owner that has the most; of several such owners, of all of theirs. */
   #leastUsedOfMost(): Used | undefined {
+    const owners = this.#counts.ownersOfMost;
+    // Where so many have as many, one of the least used of all is theirs.
+    if (owners.size > OWNERS_ASKED) return this.#firstUsedOf(owners);
     let least: Used | undefined;
-    for (const owner of this.#counts.ownersOfMost()) {
+    for (const owner of owners) {
       const used = this.#leastUsedOf.get(owner);
       if (used !== undefined && (least === undefined || used[3] < least[3])) least = used;
     }
     return least;
+  }
+
+  #firstUsedOf(owners: ReadonlySet<string>): Used | undefined {
+    for (let from = 0;; from += LOOKED_THROUGH) {
+      const page = this.#leastUsed.all(LOOKED_THROUGH, from);
+      const found = page.find(([, owner]) => owners.has(owner));
+      if (found !== undefined || page.length < LOOKED_THROUGH) return found;
+    }
   }
 
   #forget([number, owner, id]: Used): void {
