@@ -1,6 +1,12 @@
 /** A peer may answer this many times later than it did the last time before it counts as gone. */
 const ANSWER_FACTOR = 3;
 
+/**
+ * A look that comes so much later than it was to says that this process stood still (stopped, or busy): an answer that
+ * came meanwhile is not read yet.
+ */
+const LATE_MS = 100;
+
 /** When a silent peer is asked whether it is there, and when it counts as gone. No I/O, no clock; times are milliseconds. */
 export class KeepAlive {
   readonly #intervalMs: number;
@@ -8,11 +14,15 @@ export class KeepAlive {
   #lastReceivedMs: number;
   #askedMs: number | undefined;
   #answerMs = 0;
+  /** When the next look is to be. */
+  #dueMs = Infinity;
+  /** Whether the peer was given more time since it was asked, because this process stood still. */
+  #forborne = false;
 
   /**
    * Asks after `intervalMs` without a byte, and waits `timeoutMs` for the answer, or three times as long as the last one
-   * took where that is more: far peers answer late. Anything that comes is an answer. `nowMs` is when the first
-   * byte is begun to be waited for.
+   * took where that is more: far peers answer late. Anything that comes is an answer. Where the look that would give up
+   * comes late, it waits once more. `nowMs` is when the first byte is begun to be waited for.
    */
   constructor(intervalMs: number, timeoutMs: number, nowMs: number) {
     this.#intervalMs = intervalMs;
@@ -36,13 +46,26 @@ export class KeepAlive {
 
   /** What to do now, and in how many milliseconds to look again. */
   look(nowMs: number): { readonly now: "wait" | "ask" | "give up"; readonly againMs: number } {
+    const isLate = nowMs - this.#dueMs >= LATE_MS;
+    const decision = this.#decide(nowMs, isLate);
+    this.#dueMs = nowMs + decision.againMs;
+    return decision;
+  }
+
+  #decide(nowMs: number, isLate: boolean): ReturnType<KeepAlive["look"]> {
+    const patienceMs = Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs);
     if (this.#askedMs !== undefined) {
-      const leftMs = this.#askedMs + Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs) - nowMs;
-      return leftMs <= 0 ? { now: "give up", againMs: 0 } : { now: "wait", againMs: leftMs };
+      const leftMs = this.#askedMs + patienceMs - nowMs;
+      if (leftMs > 0) return { now: "wait", againMs: leftMs };
+      if (!isLate || this.#forborne) return { now: "give up", againMs: 0 };
+      this.#forborne = true;
+      this.#askedMs = nowMs;
+      return { now: "wait", againMs: patienceMs };
     }
     const leftMs = this.#lastReceivedMs + this.#intervalMs - nowMs;
     if (leftMs > 0) return { now: "wait", againMs: leftMs };
     this.#askedMs = nowMs;
-    return { now: "ask", againMs: Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs) };
+    this.#forborne = false;
+    return { now: "ask", againMs: patienceMs };
   }
 }

@@ -30,3 +30,16 @@ Deno.test("KeepAlive waits three times as long as the last answer took, beginnin
   keepAlive.received(5_200);
   assert.deepEqual(keepAlive.look(6_200), { now: "ask", againMs: 500 });
 });
+
+Deno.test("KeepAlive gives a peer more time, once, where it looks late: the answer may be there and unread", () => {
+  const keepAlive = new KeepAlive(1_000, 500, 0);
+  keepAlive.received(10);
+  assert.equal(keepAlive.look(10).againMs, 1_000);
+  assert.equal(keepAlive.look(1_010).now, "ask");
+  assert.deepEqual(keepAlive.look(9_000), { now: "wait", againMs: 500 }, "stood still");
+  keepAlive.received(9_001);
+  assert.deepEqual(keepAlive.look(9_500), { now: "wait", againMs: 501 });
+  assert.equal(keepAlive.look(10_001).now, "ask");
+  assert.equal(keepAlive.look(12_000).now, "wait", "stood still again");
+  assert.equal(keepAlive.look(14_000).now, "give up", "but nothing came");
+});
