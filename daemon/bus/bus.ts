@@ -368,7 +368,9 @@ export class Bus {
 
   /** What a consumer that has looked at everything up to a sequence can begin from later. Fails when the store does. */
   async cursorAt(sequence: number): Promise<string> {
-    const id = sequence === 0 ? "" : await this.idAt(sequence) ?? "";
+    // Thousands of consumers that are told the same place must not each ask the store.
+    const [recent] = this.#logs.arrivals.recent(sequence, 1, 0) ?? [];
+    const id = recent?.id ?? (sequence === 0 ? "" : await this.idAt(sequence) ?? "");
     return formatCursor({ incarnation: this.incarnation, sequence, id });
   }
 

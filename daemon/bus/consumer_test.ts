@@ -392,3 +392,31 @@ Deno.test("Consumer has no gap and no double where the stored past meets the liv
   await publishing;
   assert.equal(bus.node, LOCAL);
 });
+
+Deno.test("Bus.cursorAt of a place that consumers are at asks the store no more than it must", async () => {
+  class CountingStore extends MemoryStore {
+    asked = 0;
+    override idAt(sequence: number) {
+      this.asked++;
+      return super.idAt(sequence);
+    }
+  }
+  const store = new CountingStore();
+  const bus = await openTestBus(store);
+  await publishText(bus, "t", "before");
+  const consumer = await consume(bus, "nothing");
+  await publishText(bus, "t", "1");
+  const last = await publishText(bus, "t", "2");
+  await drain(consumer);
+  const cursors = await Promise.all([1, 2, 3].map(() => bus.cursorAt(consumer.sequence)));
+  assert.equal(store.asked, 0);
+  assert.equal(new Set(cursors).size, 1);
+  const [cursor = ""] = cursors;
+  const again = await consumeWith(bus, { from: { kind: "cursor", cursor } });
+  assert.equal(again.sequence, last.sequence);
+  const older = await bus.cursorAt(1);
+  assert.deepEqual(await drain(await consumeWith(bus, { from: { kind: "cursor", cursor: older } })), [
+    "1",
+    "2",
+  ]);
+});
