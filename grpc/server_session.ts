@@ -18,6 +18,8 @@ export class ServerSession {
   readonly #methods: MethodTable;
   readonly #context: ServerStreamContext;
   readonly #calls = new Map<number, ServerStream | PlainRequest>();
+  /** Those of them that are no gRPC. */
+  readonly #plain = new Set<PlainRequest>();
   readonly #gathering: ByteBudget;
   readonly #turns: TurnLine;
   /** What the last request said. */
@@ -52,9 +54,9 @@ export class ServerSession {
     return this.#session.established;
   }
 
-  /** Whether no call is open on it. */
+  /** Whether no call is open on it; what is no gRPC and never ends is none. */
   get idle(): boolean {
-    return this.#session.connection.openStreams === 0;
+    return this.#session.connection.openStreams === this.#plain.size;
   }
 
   /** When its client was heard last, by the clock. */
@@ -71,6 +73,8 @@ export class ServerSession {
   drain(): void {
     this.#draining = true;
     this.#session.connection.goaway(ErrorCode.NO_ERROR, "the server stops");
+    // They are told the same whatever else they send.
+    for (const request of [...this.#plain]) request.fail();
     this.#session.flushSoon();
     this.#closeWhenDrained();
   }
@@ -130,9 +134,13 @@ export class ServerSession {
         head.refused,
         this.#session,
         maxReceiveMessageBytes,
-        this.#onOver,
+        (id) => {
+          this.#plain.delete(plain);
+          this.#onOver(id);
+        },
       );
       this.#calls.set(streamId, plain);
+      this.#plain.add(plain);
       if (endStream) plain.receiveEnd();
       return;
     }

@@ -306,6 +306,28 @@ Deno.test("GrpcServer gives the place of the connection that is silent longest t
   for (const client of [busy, recent, newcomer]) client.close();
 });
 
+Deno.test("GrpcServer gives the place of a connection with what is no gRPC and does not end to a new one", async () => {
+  const bench = new Bench({ maxConnections: 1 });
+  await bench.hello();
+  await bench.say(bench.frames.headers(1, { ...REQUEST, ":method": "PUT" }));
+  const newcomer = await another(bench, new FrameFactory().hello());
+  assert.deepEqual(await bench.hear(), ["GOAWAY 0 0"]);
+  assert.equal(bench.ended, true);
+  assert.equal(await isClosed(newcomer), false);
+  newcomer.close();
+});
+
+Deno.test("GrpcServer.shutdown waits for no end of what is no gRPC", async () => {
+  const bench = new Bench();
+  await bench.hello();
+  await bench.say(bench.frames.headers(1, { ...REQUEST, ":method": "PUT" }));
+  const down = bench.server.shutdown(60_000);
+  const lines = await bench.hear();
+  assert.match(lines.join(), /HEADERS 1 :status=405.*RST_STREAM 1 0/);
+  bench.close();
+  await down;
+});
+
 const COUNT = { ...REQUEST, ":path": "/test.Service/Count" };
 const STREAM_WINDOW = 0x4;
 const UNAVAILABLE_14 = /^HEADERS 1 END_STREAM grpc-status=14 grpc-message=the client took nothing/;
