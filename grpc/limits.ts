@@ -27,7 +27,10 @@ export interface GrpcLimits {
    * SETTINGS, else of the one without calls that was silent longest; where all have calls, it is closed at once.
    */
   readonly maxConnections: number;
-  /** Milliseconds that a new connection has for its preface and SETTINGS before it is closed. */
+  /**
+   * Milliseconds that a new connection has for its preface and SETTINGS before it is closed, and a request that is no gRPC
+   * for its end before it is answered without: there are clients that wait for the answer first.
+   */
   readonly handshakeTimeoutMs: number;
   /** Milliseconds without a byte from the peer before a PING is sent; 0 sends none. */
   readonly keepAliveIntervalMs: number;

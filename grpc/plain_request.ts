@@ -70,7 +70,7 @@ export class PlainRequest {
   /** Nothing waits for that. */
   drained(): void {}
 
-  /** The call is to end now. */
+  /** It is to be answered now. */
   fail(): void {
     this.#answer();
   }

@@ -128,17 +128,19 @@ export class ServerSession {
     if (this.#head?.fields !== fields) this.#head = readRequestHead(fields);
     const head = this.#head;
     if (head.refused !== undefined) {
-      const { maxReceiveMessageBytes } = this.#context.limits;
+      const { maxReceiveMessageBytes, handshakeTimeoutMs } = this.#context.limits;
       const plain = new PlainRequest(
         streamId,
         head.refused,
         this.#session,
         maxReceiveMessageBytes,
         (id) => {
+          cancelTimer();
           this.#plain.delete(plain);
           this.#onOver(id);
         },
       );
+      const cancelTimer = this.#context.clock.after(handshakeTimeoutMs, () => plain.fail());
       this.#calls.set(streamId, plain);
       this.#plain.add(plain);
       if (endStream) plain.receiveEnd();

@@ -317,6 +317,19 @@ Deno.test("GrpcServer gives the place of a connection with what is no gRPC and d
   newcomer.close();
 });
 
+Deno.test("GrpcServer answers what is no gRPC without its end after a while, as a client that waits for that needs", async () => {
+  const bench = new Bench({ handshakeTimeoutMs: 1_000, keepAliveIntervalMs: 0, stallTimeoutMs: 0 });
+  await bench.hello();
+  await bench.say(bench.frames.headers(1, { ...REQUEST, "content-type": "application/connect+json" }));
+  await bench.clock.advance(999);
+  assert.deepEqual(await bench.hear(), []);
+  await bench.clock.advance(1);
+  assert.match((await bench.hear()).join(), /HEADERS 1 :status=415.*RST_STREAM 1 0/);
+  await bench.say(bench.frames.headers(3, { ...REQUEST, ":method": "PUT" }), bench.frames.rstStream(3, 8));
+  assert.equal(bench.clock.timers, 0);
+  bench.close();
+});
+
 Deno.test("GrpcServer.shutdown waits for no end of what is no gRPC", async () => {
   const bench = new Bench();
   await bench.hello();
