@@ -7,6 +7,9 @@ const ANSWER_FACTOR = 3;
  */
 const LATE_MS = 100;
 
+/** Bytes that the slowest link takes in a millisecond: a question arrives behind all that was sent before it. */
+const SLOWEST_BYTES_PER_MS = 16;
+
 /** When a silent peer is asked whether it is there, and when it counts as gone. No I/O, no clock; times are milliseconds. */
 export class KeepAlive {
   readonly #intervalMs: number;
@@ -18,10 +21,13 @@ export class KeepAlive {
   #dueMs = Infinity;
   /** Whether the peer was given more time since it was asked, because this process stood still. */
   #forborne = false;
+  /** Since something came. */
+  #sentBytes = 0;
 
   /**
    * Asks after `intervalMs` without a byte, and waits `timeoutMs` for the answer, or three times as long as the last one
-   * took where that is more: far peers answer late. Anything that comes is an answer. Where the look that would give up
+   * took where that is more: far peers answer late; or as long as a link of 16 kB/s needs for
+   * what was sent since something came. Anything that comes is an answer. Where the look that would give up
    * comes late, it waits once more. `nowMs` is when the first byte is begun to be waited for.
    */
   constructor(intervalMs: number, timeoutMs: number, nowMs: number) {
@@ -36,9 +42,15 @@ export class KeepAlive {
     return this.#lastReceivedMs;
   }
 
+  /** Something was sent. */
+  sent(bytes: number): void {
+    this.#sentBytes += bytes;
+  }
+
   /** Something came. */
   received(nowMs: number): void {
     this.#lastReceivedMs = nowMs;
+    this.#sentBytes = 0;
     if (this.#askedMs === undefined) return;
     this.#answerMs = nowMs - this.#askedMs;
     this.#askedMs = undefined;
@@ -53,7 +65,11 @@ export class KeepAlive {
   }
 
   #decide(nowMs: number, isLate: boolean): ReturnType<KeepAlive["look"]> {
-    const patienceMs = Math.max(this.#timeoutMs, ANSWER_FACTOR * this.#answerMs);
+    const patienceMs = Math.max(
+      this.#timeoutMs,
+      ANSWER_FACTOR * this.#answerMs,
+      Math.ceil(this.#sentBytes / SLOWEST_BYTES_PER_MS),
+    );
     if (this.#askedMs !== undefined) {
       const leftMs = this.#askedMs + patienceMs - nowMs;
       if (leftMs > 0) return { now: "wait", againMs: leftMs };

@@ -43,3 +43,14 @@ Deno.test("KeepAlive gives a peer more time, once, where it looks late: the answ
   assert.equal(keepAlive.look(12_000).now, "wait", "stood still again");
   assert.equal(keepAlive.look(14_000).now, "give up", "but nothing came");
 });
+
+Deno.test("KeepAlive waits longer for a peer that has to take what was sent before", () => {
+  const keepAlive = new KeepAlive(1_000, 500, 0);
+  keepAlive.sent(1 << 20);
+  keepAlive.received(10);
+  keepAlive.sent(160_000);
+  assert.deepEqual(keepAlive.look(1_010), { now: "ask", againMs: 10_000 });
+  keepAlive.sent(16);
+  assert.deepEqual(keepAlive.look(11_010), { now: "wait", againMs: 1 });
+  assert.equal(keepAlive.look(11_011).now, "give up");
+});

@@ -36,7 +36,7 @@ export interface GrpcLimits {
   readonly keepAliveIntervalMs: number;
   /**
    * Milliseconds to wait for an answer to that PING, or for anything else, before the connection is closed; three times as
-   * long as the last answer took where that is more.
+   * long as the last answer took where that is more, and longer where much was sent before it (see KeepAlive).
    */
   readonly keepAliveTimeoutMs: number;
   /**

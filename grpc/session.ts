@@ -222,6 +222,7 @@ export class Session {
     if (this.#writing !== undefined || this.#state === "closed" || !this.#mayFlush) return;
     if (this.connection.outputBytes === 0) return;
     const output = this.connection.takeOutput();
+    this.#keepAlive.sent(output.length);
     this.#looksWithoutWrite = 0;
     if (this.#cancelStallTimer === undefined) this.#watchStall();
     const writing = output.length > WRITE_BYTES ? this.#writePieces(output) : this.#stream.write(output);
