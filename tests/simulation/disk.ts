@@ -33,19 +33,19 @@ const SLOW_READ_MS = 100;
 
 type Write = (store: MemoryStore) => Promise<unknown>;
 
-/** What survives the death of a process: the writes that were synced, in order. */
+/** What survives the death of a process: the commits that were synced, in order. */
 export class Disk {
   incarnation: string;
-  writes: Write[] = [];
+  commits: (readonly Write[])[] = [];
 
   constructor(incarnation: string) {
     this.incarnation = incarnation;
   }
 
-  /** What the writes amount to. */
+  /** What the commits amount to. */
   load(): MemoryStore {
     const store = new MemoryStore(this.incarnation);
-    for (const write of this.writes) write(store).catch(() => {}); // it failed the first time as well
+    for (const write of this.commits.flat()) write(store).catch(() => {}); // it failed the first time as well
     return store;
   }
 }
@@ -57,20 +57,41 @@ interface Erased {
   readonly step: number;
 }
 
+/** A write that is not durable yet. */
+interface Call {
+  readonly write: Write;
+  /** Applies it to what is durable, and says how to tell whoever called. */
+  readonly commit: () => Promise<() => void>;
+}
+
+/** A read that waits for the writes called before it. */
+interface WaitingRead {
+  readonly afterWrite: number;
+  readonly run: () => void;
+}
+
 /**
- * A store on a disk: writes apply in order, settle when they are synced, and are lost when the process dies before.
- * Reads see all writes that were called before, and answer later.
+ * A store on a disk, as the one of SQLite is: writes that wait share a commit, are durable with it or lost with it when
+ * the process dies, and settle in their order, most often all of them in one turn. Reads see all writes that were called
+ * before, answer behind those, and see whole commits.
  */
 export class DiskStore implements Store {
   readonly incarnation: string;
+  /** What is durable. */
   readonly memory: MemoryStore;
   readonly #disk: Disk;
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #fsyncMs: number;
-  readonly #pending: Write[] = [];
+  #waiting: Call[] = [];
+  #committing: readonly Call[] = [];
+  /** Writes that were called, and those that are durable. */
+  #called = 0;
+  #durable = 0;
+  #reads: WaitingRead[] = [];
+  /** What the process is to hear, in this order. */
+  #answers: (() => void)[] = [];
   readonly #erased = new LogMap<Erased[]>();
-  #settlesAt = 0;
   #dead = false;
 
   constructor(disk: Disk, scheduler: Scheduler, random: Random, fsyncMs: number) {
@@ -82,11 +103,13 @@ export class DiskStore implements Store {
     this.memory = disk.load();
   }
 
-  /** The process dies: what is not synced is kept up to some write, and nothing settles any more. */
+  /** The process dies: the commit under way is on the disk or is not, and nothing settles any more. */
   die(): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#disk.writes.push(...this.#pending.slice(0, this.#random.below(this.#pending.length + 1)));
+    if (this.#committing.length > 0 && this.#random.chance(0.5)) {
+      this.#disk.commits.push(this.#committing.map(({ write }) => write));
+    }
   }
 
   /** Whether a message was known to be deleted before the current step. */
@@ -121,36 +144,38 @@ export class DiskStore implements Store {
     return this.#read((store) => store.heads());
   }
 
-  async deleteRange(
+  deleteRange(
     topic: string,
     origin: NodeName,
     from: number,
     to: number,
     marker: NewMessage,
   ): Promise<Deletion> {
-    const deletion = await this.#write((store) => store.deleteRange(topic, origin, from, to, marker));
-    this.#erase(topic, origin, from, to);
-    return deletion;
+    return this.#write(
+      (store) => store.deleteRange(topic, origin, from, to, marker),
+      () => this.#erase(topic, origin, from, to),
+    );
   }
 
-  async replicate(batch: ReplicatedBatch): Promise<Replicated> {
-    const replicated = await this.#write((store) => store.replicate(batch));
+  replicate(batch: ReplicatedBatch): Promise<Replicated> {
     const { origin } = batch;
-    for (const { topic, from, to } of batch.deletes) this.#erase(topic, origin, from, to);
-    for (const { headId, deleted } of batch.messages) {
-      if (deleted) this.#erase(batch.topic, origin, headId, headId);
-    }
-    return replicated;
+    return this.#write((store) => store.replicate(batch), () => {
+      for (const { topic, from, to } of batch.deletes) this.#erase(topic, origin, from, to);
+      for (const { headId, deleted } of batch.messages) {
+        if (deleted) this.#erase(batch.topic, origin, headId, headId);
+      }
+    });
   }
 
   idAt(sequence: number): Promise<string | undefined> {
     return this.#read((store) => store.idAt(sequence));
   }
 
-  async archive(topic: string, origin: NodeName): Promise<string> {
-    const name = await this.#write((store) => store.archive(topic, origin));
-    this.#erased.delete(topic, origin);
-    return name;
+  archive(topic: string, origin: NodeName): Promise<string> {
+    return this.#write(
+      (store) => store.archive(topic, origin),
+      () => this.#erased.delete(topic, origin),
+    );
   }
 
   archivedLogs(): Promise<readonly ArchivedLog[]> {
@@ -203,37 +228,81 @@ export class DiskStore implements Store {
     return this.#write((store) => store.check());
   }
 
-  #write<T>(write: (store: MemoryStore) => Promise<T>): Promise<T> {
-    const { now } = this.#scheduler;
-    this.#pending.push(write);
-    const result = write(this.memory);
-    result.catch(() => {}); // whoever called hears of it when it settles
-    // Some share a commit with the one before.
-    const shared = this.#settlesAt > now && this.#random.chance(0.3);
-    if (!shared) this.#settlesAt = Math.max(now, this.#settlesAt) + this.#random.next() * this.#fsyncMs;
-    return new Promise((resolve) =>
-      this.#scheduler.after(this.#settlesAt - now, () => {
-        if (this.#dead) return;
-        this.#pending.shift();
-        this.#disk.writes.push(write);
-        resolve(result);
-      })
-    );
+  /** `done` is called just before whoever called hears that the write is durable. */
+  #write<T>(write: (store: MemoryStore) => Promise<T>, done: () => void = () => {}): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const commit = () =>
+        write(this.memory).then((value) => () => {
+          done();
+          resolve(value);
+        }, (error: unknown) => () => reject(error));
+      this.#waiting.push({ write, commit });
+      this.#called++;
+      if (this.#waiting.length === 1 && this.#committing.length === 0) {
+        this.#after(0, () => this.#beginCommit());
+      }
+    });
+  }
+
+  /** Takes what waits, now and then not all of it. */
+  #beginCommit(): void {
+    const { length } = this.#waiting;
+    if (length === 0) return;
+    const random = this.#random;
+    this.#committing = this.#waiting.splice(0, random.chance(0.8) ? length : 1 + random.below(length));
+    this.#after(random.next() * this.#fsyncMs, () => void this.#commit());
+  }
+
+  async #commit(): Promise<void> {
+    const calls = this.#committing;
+    this.#disk.commits.push(calls.map(({ write }) => write));
+    this.#durable += calls.length;
+    this.#committing = [];
+    this.#beginCommit();
+    for (const answer of await Promise.all(calls.map(({ commit }) => commit()))) this.#answers.push(answer);
+    const ready = this.#reads.filter(({ afterWrite }) => afterWrite <= this.#durable);
+    this.#reads = this.#reads.filter(({ afterWrite }) => afterWrite > this.#durable);
+    for (const { run } of ready) run();
+    this.#deliver();
+  }
+
+  /** Gives answers in one turn: all of them most of the time; otherwise later ones may come to those that are left. */
+  #deliver(): void {
+    const random = this.#random;
+    const { length } = this.#answers;
+    const delivered = random.chance(0.8) ? length : random.below(length + 1);
+    for (const answer of this.#answers.splice(0, delivered)) answer();
+    if (this.#answers.length > 0) this.#after(random.next() * READ_MS, () => this.#deliver());
   }
 
   /** Reads at some moment between the call and the answer. */
   #read<T>(read: (store: MemoryStore) => Promise<T>): Promise<T> {
+    const random = this.#random;
     // Some take so long that much is written before the answer.
-    const ms = this.#random.chance(0.2) ? SLOW_READ_MS : READ_MS;
+    const ms = random.chance(0.2) ? SLOW_READ_MS : READ_MS;
+    const afterWrite = this.#called;
     return new Promise((resolve) => {
-      const answer = (result: Promise<T>) => {
+      const run = () => {
+        const result = read(this.memory);
         result.catch(() => {}); // whoever called hears of it with the answer
-        this.#scheduler.after(this.#random.next() * ms, () => {
-          if (!this.#dead) resolve(result);
+        this.#after(random.next() * ms, () => {
+          this.#answers.push(() => resolve(result));
+          this.#deliver();
         });
       };
-      if (this.#random.chance(0.5)) return answer(read(this.memory));
-      this.#scheduler.after(this.#random.next() * ms, () => answer(read(this.memory)));
+      const ask = () => {
+        if (afterWrite <= this.#durable) run();
+        else this.#reads.push({ afterWrite, run });
+      };
+      if (random.chance(0.5)) ask();
+      else this.#after(random.next() * ms, ask);
+    });
+  }
+
+  /** Runs something after so many milliseconds unless the process dies before. */
+  #after(ms: number, run: () => void): void {
+    this.#scheduler.after(ms, () => {
+      if (!this.#dead) run();
     });
   }
 

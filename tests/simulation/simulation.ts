@@ -27,8 +27,8 @@ const REST_MS = 12_000;
 const IDLE_MS = 30_000;
 /** Events per simulated second beyond which something runs in circles. */
 const MAX_EVENTS_PER_SECOND = 20_000;
-/** Writes that a backup made just before lacks at most. */
-const NEW_WRITES = 20;
+/** Commits that a backup made just before lacks at most. */
+const NEW_COMMITS = 20;
 /** Consumers of one node at most. */
 const MAX_CONSUMERS = 3;
 
@@ -174,11 +174,11 @@ class Simulation {
     this.#trace.add(`${node.name} is ${disaster}`);
     if (disaster === "wiped") node.disk = new Disk(this.#random.uuid());
     else {
-      const { length } = node.disk.writes;
+      const { length } = node.disk.commits;
       const lost = this.#random.below(
-        this.#random.chance(0.3) ? length + 1 : Math.min(length, NEW_WRITES) + 1,
+        this.#random.chance(0.3) ? length + 1 : Math.min(length, NEW_COMMITS) + 1,
       );
-      node.disk.writes = node.disk.writes.slice(0, length - lost);
+      node.disk.commits = node.disk.commits.slice(0, length - lost);
     }
     for (const follower of this.#followers.get(node) ?? []) follower.reset();
     const left = node.disk.load();
