@@ -1,3 +1,5 @@
+import { readDeleteMarker } from "../../daemon/bus/delete_marker.ts";
+import { DELETE_TOPIC } from "../../daemon/bus/names.ts";
 import type { LogHead, StoredMessage } from "../../daemon/store/store.ts";
 import { TopicFilter } from "../../daemon/sync/topic_filter.ts";
 import { type Model, readLog } from "./model.ts";
@@ -45,7 +47,11 @@ export class Convergence {
   async problems(forked: boolean): Promise<string[]> {
     const problems: string[] = [];
     const shelves = new Map<SimulatedNode, Shelf>();
-    for (const node of this.#nodes) shelves.set(node, await readShelf(node));
+    for (const node of this.#nodes) {
+      const shelf = await readShelf(node);
+      shelves.set(node, shelf);
+      for (const origin of this.#nodes) problems.push(...undeleted(node, origin, shelf));
+    }
     for (const origin of this.#nodes) {
       const lost = forked ? this.#model.lost.get(origin.name) : undefined;
       const wasLost = this.#model.lost.has(origin.name);
@@ -136,6 +142,25 @@ async function readShelf({ memory }: SimulatedNode): Promise<Shelf> {
     logs.set(keyOf(topic, origin.deviceId), await readLog(memory, topic, origin));
   }
   return { heads, logs };
+}
+
+/** Messages that a node has still, though it has a marker that deletes them: it takes both in one write. */
+function undeleted({ name }: SimulatedNode, origin: SimulatedNode, { logs }: Shelf): string[] {
+  const problems: string[] = [];
+  for (const { headId, payload } of logs.get(keyOf(DELETE_TOPIC, origin.name)) ?? NOTHING) {
+    const marker = readDeleteMarker(payload);
+    if (marker === undefined) {
+      problems.push(`marker ${headId} of ${origin.name} on ${name} is none`);
+      continue;
+    }
+    const { topic, from, to } = marker;
+    for (const { headId: head, deleted } of logs.get(keyOf(topic, origin.name))?.slice(from - 1, to) ?? []) {
+      if (!deleted) {
+        problems.push(`"${topic}" of ${origin.name} on ${name}: marker ${headId} deletes message ${head}`);
+      }
+    }
+  }
+  return problems;
 }
 
 function keyOf(topic: string, device: string): string {

@@ -108,6 +108,8 @@ export class SimulatedNode {
   readonly #fsyncMs: number;
   /** Messages in memory for each log: with few of them, who reads slowly is served from the store. */
   readonly #recentMessages: number;
+  /** Heads that are deleted at once: with few of them, much happens in the middle of a deletion. */
+  readonly #deletedHeads: number;
   #starting: DiskStore | undefined;
 
   constructor(name: string, world: World, random: Random) {
@@ -117,6 +119,7 @@ export class SimulatedNode {
     this.#random = random;
     this.#fsyncMs = random.pick([1, 10, 60]);
     this.#recentMessages = random.pick([4, 64, 4_096]);
+    this.#deletedHeads = random.pick([1, 3, 20_000]);
     this.clockOffsetMs = random.between(-3_600_000, 3_600_000);
     this.disk = new Disk(random.uuid());
   }
@@ -141,7 +144,11 @@ export class SimulatedNode {
       clock: now,
       random: (into) => random.fill(into),
       timer: life.timer,
-      limits: { messageBytes: MESSAGE_BYTES, recentMessagesPerLog: this.#recentMessages },
+      limits: {
+        messageBytes: MESSAGE_BYTES,
+        recentMessagesPerLog: this.#recentMessages,
+        deletedHeads: this.#deletedHeads,
+      },
     });
     this.#starting = undefined;
     const sync = new Synchronizer({

@@ -15,6 +15,8 @@ const QUEUES = ["jobs", "mails"] as const;
 const CLOSING_MS = 8_000;
 /** Messages at the end of a log that are new. */
 const NEW_MESSAGES = 8;
+/** Messages of a long deletion at most. */
+const MANY_MESSAGES = 40;
 const HOUR_MS = 3_600_000;
 
 /** What the work is done on. */
@@ -143,7 +145,7 @@ export class Workload {
     // Half of the time what is new, and may be on its way to whoever reads.
     const from = fromHeadId ??
       head - this.#random.below(this.#random.chance(0.5) ? Math.min(head, NEW_MESSAGES) : head);
-    const to = Math.min(head, from + this.#random.below(8));
+    const to = Math.min(head, from + this.#random.below(this.#random.chance(0.2) ? MANY_MESSAGES : 8));
     const range = {
       origin: node.name,
       life: model.life(node.name),
