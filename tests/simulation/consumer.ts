@@ -13,6 +13,9 @@ const IMPATIENCE = new Error("it took too long");
 /** Milliseconds after a start of the node in which a consumer comes back. */
 const MAX_ABSENCE_MS = 6_000;
 
+/** Where no message is. */
+const NOWHERE = 0;
+
 const ONE = { messages: 1, bytes: 0 };
 
 /** A cursor, and what had been given when it was kept. */
@@ -51,6 +54,8 @@ export class SimulatedConsumer {
   #kept: Kept | undefined;
   /** What was lost of the messages up to the cursor kept last. */
   #lost: readonly Place[] = [];
+  /** Where other messages lie than did before a backup was restored, though the one that the cursor names is there again. */
+  readonly #reordered = new Set<number>();
   /** Everything up to this sequence is behind it. */
   #position = 0;
   /** Where it began. */
@@ -71,8 +76,8 @@ export class SimulatedConsumer {
   async ruin(before: MemoryStore, left: MemoryStore): Promise<void> {
     const last = this.#kept?.sequence ?? 0;
     const lost: Place[] = [];
-    // No message has this id: that cursor is of another data directory, wherever it points.
-    if (before.incarnation !== left.incarnation) lost.push({ sequence: 1, id: "" });
+    // A cursor of another data directory, wherever it points.
+    if (before.incarnation !== left.incarnation) lost.push({ sequence: NOWHERE, id: "" });
     for (let sequence = 1; sequence <= last; sequence++) {
       if (await left.idAt(sequence) !== undefined) continue;
       lost.push({ sequence, id: await before.idAt(sequence) ?? "" });
@@ -105,6 +110,7 @@ export class SimulatedConsumer {
       const { sequence, id } = message;
       const was = given.get(sequence);
       given.delete(sequence);
+      if (this.#reordered.has(sequence)) continue;
       if (was === id || !this.#expects(message)) continue;
       if (was !== undefined) return `${this.#what}: another message ${sequence} was given`;
       if (!this.#mayLack(message)) return `${this.#what}: message ${sequence} was not given`;
@@ -123,14 +129,18 @@ export class SimulatedConsumer {
       if (error instanceof BusError && error.code === "failed_precondition") return undefined;
       throw error;
     });
-    const isValid = await this.#hasAll(process.store.memory);
+    const missing = await this.#missing(process.store.memory);
+    // What comes again after a restored backup may come in another order; a cursor knows the message that it names.
+    const isValid = !missing.some(({ sequence }) => sequence === kept.sequence || sequence === NOWHERE);
     if (consumer === undefined) {
       if (isValid) this.#world.fail(`${this.#what}: cursor ${kept.cursor} was refused`);
       return await this.#beginAnew(process);
     }
     if (!isValid) this.#world.fail(`${this.#what}: cursor ${kept.cursor} was accepted, though data was lost`);
     this.#lost = [];
-    this.#given.length = kept.count;
+    for (const { sequence } of missing) this.#reordered.add(sequence);
+    this.#given = this.#given.slice(0, kept.count).filter(({ sequence }) => !this.#reordered.has(sequence));
+    this.#kept = { ...kept, count: this.#given.length };
     this.#position = kept.sequence;
     this.#narrowedTo = Math.min(this.#narrowedTo, kept.sequence);
     return consumer;
@@ -140,6 +150,7 @@ export class SimulatedConsumer {
     const { from } = this.#wanted;
     this.#kept = undefined;
     this.#lost = [];
+    this.#reordered.clear();
     this.#given = [];
     this.#begin = this.#position = from.kind === "newest" ? process.bus.sequence : 0;
     this.#narrowedTo = Infinity;
@@ -147,10 +158,11 @@ export class SimulatedConsumer {
     return await process.bus.consume(this.#wanted.request(from));
   }
 
-  /** Whether what was lost is there again. */
-  async #hasAll(memory: MemoryStore): Promise<boolean> {
-    for (const { sequence, id } of this.#lost) if (await memory.idAt(sequence) !== id) return false;
-    return true;
+  /** What was lost and is not there again, or not at its place. */
+  async #missing(memory: MemoryStore): Promise<Place[]> {
+    const missing: Place[] = [];
+    for (const place of this.#lost) if (await memory.idAt(place.sequence) !== place.id) missing.push(place);
+    return missing;
   }
 
   /** Reads until the process ends, or for a while. */
