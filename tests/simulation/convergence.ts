@@ -66,9 +66,11 @@ export class Convergence {
           const copy = shelves.get(node)?.logs.get(key) ?? NOTHING;
           const where = `"${topic}" of ${origin.name} on ${node.name}`;
           const complete = lost === undefined && distances.has(node);
-          let difference = wasLost && complete && copy.length < own.length
-            ? `it has ${copy.length} of ${own.length} messages`
-            : differenceOf(wasLost ? ignoreDeletions(copy, own) : copy, own, complete && !wasLost);
+          let difference = differenceOf(
+            lost === undefined ? copy : ignoreDeletions(copy, own),
+            own,
+            complete,
+          );
           if (lost !== undefined && difference !== undefined) {
             const before = lost.find((log) => log.topic === topic)?.messages ?? NOTHING;
             const lives = [own, before].map((log) => differenceOf(ignoreDeletions(copy, log), log, false));

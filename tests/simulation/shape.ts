@@ -48,10 +48,7 @@ export function drawShape(random: Random): Shape {
     topology,
     edges,
     disaster,
-    // Where peers form a circle, a log that nobody wants any more can come back from the other side of it.
-    policy: topology === "line" || topology === "one-way"
-      ? random.pick(["the origin's log", "refuse"] as const)
-      : "refuse",
+    policy: random.pick(["the origin's log", "refuse"] as const),
     mangling: disaster === "none" && random.chance(0.2),
   };
 }

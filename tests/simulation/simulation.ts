@@ -300,11 +300,8 @@ class Simulation {
       for (const following of origin.following.values()) {
         await this.#resolve(origin, following, origin, "refuse");
       }
-      for (const [node, distance] of distances) {
-        for (const following of node.following.values()) {
-          const from = distances.get(following.to) ?? Infinity;
-          if (from < distance) await this.#resolve(node, following, origin, "adopt");
-        }
+      for (const node of distances.keys()) {
+        for (const following of node.following.values()) await this.#adoptNearer(node, following, origin);
         await this.#pass(5_000);
       }
     }
@@ -314,21 +311,41 @@ class Simulation {
     await this.#converge(!tellable);
   }
 
+  /**
+   * Takes the logs for which the peer is nearer to their origin: where peers form a circle, a log that nobody wants any
+   * more must not come back from the other side of it. Filters make other ways for other topics.
+   */
+  async #adoptNearer(node: SimulatedNode, following: Following, origin: SimulatedNode): Promise<void> {
+    for (const { peer, topic, origin: { deviceId }, fork } of await node.memory.peerSyncStates()) {
+      if (peer !== following.peer || deviceId !== origin.name || fork !== "open") continue;
+      const distances = this.#convergence.distances(origin, topic);
+      const [from, to] = [following.to, node].map((one) => distances.get(one) ?? Infinity);
+      if (from !== undefined && to !== undefined && from < to) {
+        await this.#resolve(node, following, origin, "adopt", topic);
+      }
+    }
+  }
+
+  /** Decides about one topic, or with "" about all. */
   async #resolve(
     node: SimulatedNode,
     { peer }: Following,
     { node: origin }: SimulatedNode,
     decision: "adopt" | "refuse",
+    topic = "",
   ): Promise<void> {
     if (node.process === undefined) return;
-    const resolving = node.process.sync.resolve({ peer, origin, topic: "", decision });
+    const resolving = node.process.sync.resolve({ peer, origin, topic, decision });
     try {
       const resolved = await this.#scheduler.finish(resolving, 60_000, "resolving a fork");
       for (const { topic, archive } of resolved) {
         this.#trace.add(`${node.name}: ${decision} "${topic}" of ${peer}, set aside as "${archive}"`);
       }
     } catch (error) {
-      if (!(error instanceof BusError) || error.code !== "not_found") throw error;
+      // Whoever decides tries again later where the peer must be asked and can't.
+      const mayFail = error instanceof BusError &&
+        (error.code === "not_found" || decision === "adopt" && error.message.includes("can't be reached"));
+      if (!mayFail) throw error;
     }
   }
 
