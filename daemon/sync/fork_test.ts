@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory/store.ts";
+import { type NodeName, StoreError } from "../store/store.ts";
 import { eventually, TestNode } from "./test_node.ts";
 
 /** What a node says of a log at a peer. */
@@ -150,6 +151,39 @@ Deno.test("a log that was adopted is not filled with the old one again by a peer
   await eventually(() => b.events.includes("c forked: t"), "c's is another now");
   await wiped.publish("t", "new 4");
   await eventually(async () => (await b.texts("t", wiped)).length === 4, "it goes on");
+});
+
+/** A store that has no space to set the log "u" aside. */
+class CrampedStore extends MemoryStore {
+  override archive(topic: string, origin: NodeName): Promise<string> {
+    return topic === "u"
+      ? Promise.reject(new StoreError("full", "Cannot set aside: the disk is full; free some space"))
+      : super.archive(topic, origin);
+  }
+}
+
+Deno.test("what was adopted before a failure is recorded, and compared with the other peers", async () => {
+  const origin = await TestNode.start("a");
+  await using b = await TestNode.start("b", { store: new CrampedStore() });
+  await using c = await TestNode.start("c");
+  for (const topic of ["t", "u"]) await origin.publish(topic, "old");
+  await c.follow(origin);
+  await b.follow(c);
+  const copied = async () => (await b.texts("t", origin)).length + (await b.texts("u", origin)).length;
+  await eventually(async () => await copied() === 2, "both have the old logs");
+  await c.sync.remove("a");
+  await origin[Symbol.asyncDispose]();
+  await using wiped = await TestNode.start("a");
+  for (const topic of ["t", "u"]) await wiped.publish(topic, "new");
+  await b.follow(wiped);
+  await eventually(() => b.events.includes("a forked: t") && b.events.includes("a forked: u"), "the forks");
+  const decision = { peer: "a", origin: wiped.bus.node, topic: "", decision: "adopt" } as const;
+  await assert.rejects(b.sync.resolve(decision), /the disk is full/);
+  const recorded = (await b.bus.peerSyncStates()).filter(({ peer }) => peer === "a");
+  const forks = new Map(recorded.map(({ topic, fork }) => [topic, fork]));
+  assert.deepEqual([forks.get("t"), forks.get("u")], ["none", "open"]);
+  await eventually(async () => (await b.texts("t", wiped)).join() === "new", "the new log");
+  await eventually(() => b.events.includes("c forked: t"), "c's is another now");
 });
 
 Deno.test("who follows a log that is set aside hears of the new one", async () => {

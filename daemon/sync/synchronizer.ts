@@ -96,7 +96,8 @@ export class Synchronizer {
 
   /**
    * Decides about the forked logs of an origin at a peer. Rejects with not_found where there is none, and with
-   * failed_precondition where the peer must be asked and can't.
+   * failed_precondition where the peer must be asked and can't. Logs that were decided before a failure stay so; to call
+   * again decides the rest.
    */
   async resolve(request: ResolveRequest): Promise<readonly ResolvedFork[]> {
     const worker = this.#workers.get(request.peer);
@@ -121,17 +122,20 @@ export class Synchronizer {
     }
     if (request.decision === "adopt") await this.#requireAdoptable(worker, request, forked);
     const resolved: ResolvedFork[] = [];
-    for (const copy of forked) {
-      const { topic, origin } = copy;
-      if (request.decision === "refuse") copy.fork = "refused";
-      const archive = request.decision === "refuse" ? "" : await this.#adopt(worker, copy);
-      state.changed(copy);
-      resolved.push({ topic, origin, archive });
-    }
-    await state.record();
-    // Others may have the log that was set aside, and said so long ago.
-    if (resolved.some(({ archive }) => archive !== "")) {
-      for (const other of this.#workers.values()) if (other !== worker) other.connection?.session.restart();
+    try {
+      for (const copy of forked) {
+        const { topic, origin } = copy;
+        if (request.decision === "refuse") copy.fork = "refused";
+        const archive = request.decision === "refuse" ? "" : await this.#adopt(worker, copy);
+        state.changed(copy);
+        resolved.push({ topic, origin, archive });
+      }
+    } finally { // what was decided before a failure stays so
+      await state.record();
+      // Others may have the log that was set aside, and said so long ago.
+      if (resolved.some(({ archive }) => archive !== "")) {
+        for (const other of this.#workers.values()) if (other !== worker) other.connection?.session.restart();
+      }
     }
     return resolved;
   }
