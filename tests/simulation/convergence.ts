@@ -50,7 +50,9 @@ export class Convergence {
     for (const node of this.#nodes) {
       const shelf = await readShelf(node);
       shelves.set(node, shelf);
-      for (const origin of this.#nodes) problems.push(...undeleted(node, origin, shelf));
+      for (const origin of this.#nodes) {
+        if (this.#keepsDeletions(node, origin)) problems.push(...undeleted(node, origin, shelf));
+      }
     }
     for (const origin of this.#nodes) {
       const lost = forked ? this.#model.lost.get(origin.name) : undefined;
@@ -118,6 +120,17 @@ export class Convergence {
       }
     }
     return problems;
+  }
+
+  /**
+   * Whether what a node has the marker of stays deleted there. Where an origin began anew and somebody does not say in
+   * which data directory a log was written, its new markers can come to the old log, which is set aside after that.
+   */
+  #keepsDeletions(node: SimulatedNode, origin: SimulatedNode): boolean {
+    return node === origin || !this.#model.lost.has(origin.name) ||
+      this.#nodes.every(({ following }) =>
+        [...following.values()].every(({ manners }) => manners.incarnations)
+      );
   }
 
   #follows(node: SimulatedNode, from: SimulatedNode, topic: string): boolean {
