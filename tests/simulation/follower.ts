@@ -73,6 +73,9 @@ export class Follower {
       this.#fail(`${what}: head ${headId} came after ${this.#seen.length}`);
     }
     this.#seen.push(id);
+    if (headId > process.bus.logHead(topic, origin).headId) {
+      this.#fail(`${what}: message ${headId} is beyond the head of its log`);
+    }
     if (deleted && payload.length > 0) this.#fail(`${what}: deleted message ${headId} has a payload`);
     if (!deleted && process.store.wasErased(topic, origin, headId)) {
       this.#fail(`${what}: message ${headId} came with its payload after it was deleted here`);

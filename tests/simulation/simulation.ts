@@ -305,9 +305,14 @@ class Simulation {
         await this.#pass(5_000);
       }
     }
-    // Copies that are as long as the log, of the same data directory or of an unknown one, can't be told from it.
-    const tellable = this.#shape.disaster === "wiped" &&
-      this.#shape.edges.every(({ manners }) => manners.incarnations);
+    // Copies that are as long as the log, of the same data directory or of an unknown one, can't be told from it. And
+    // where topics come around a circle on different ways, markers wait for forks at peers that nobody takes a log from.
+    const { disaster, topology, edges } = this.#shape;
+    const isCircle = topology === "ring" || topology === "mesh";
+    const tellable = disaster === "wiped" &&
+      edges.every(({ manners, include, exclude }) =>
+        manners.incarnations && !(isCircle && include.length + exclude.length > 0)
+      );
     await this.#converge(!tellable);
   }
 
