@@ -25,7 +25,15 @@ import {
 import type { Log } from "./log.ts";
 import { Logs } from "./logs.ts";
 import { Message } from "./message.ts";
-import { checkKey, checkName, checkNode, checkNotReserved, formatNode, resolveNode } from "./names.ts";
+import {
+  checkKey,
+  checkName,
+  checkNode,
+  checkNotReserved,
+  DELETE_TOPIC,
+  formatNode,
+  resolveNode,
+} from "./names.ts";
 import { Publisher } from "./publisher.ts";
 import { RangeDeleter } from "./range_deleter.ts";
 import { Replicator } from "./replicator.ts";
@@ -266,14 +274,15 @@ export class Bus {
 
   /**
    * Sets a log aside and settles with its name from then on: a log of this topic and origin begins anew. Subscriptions
-   * of it end. Fails with failed_precondition when there is no such log.
+   * of it end. With delete markers, what they would have deleted of messages yet to arrive is forgotten. Fails with
+   * failed_precondition when there is no such log.
    */
   async archive(topic: string, origin: NodeName): Promise<string> {
     const log = this.#logs.get(topic, resolveNode(origin, this.node, "origin"));
     log?.leaving(true);
     try {
       return await this.#stored(`set "${topic}" aside`, async () => {
-        const name = await this.#store.archive(topic, origin);
+        const name = await this.#store.archive(topic, origin, topic === DELETE_TOPIC);
         log?.clear(); // straight from the answer: what is published meanwhile is of the log that begins anew
         return name;
       });

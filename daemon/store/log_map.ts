@@ -41,6 +41,11 @@ export class LogMap<T> {
     return true;
   }
 
+  /** Those of one node. */
+  *valuesOf(origin: NodeName): IterableIterator<T> {
+    yield* this.#topics(origin)?.values() ?? [];
+  }
+
   *values(): IterableIterator<T> {
     for (const topics of this.#byNode.values()) yield* topics.values();
   }

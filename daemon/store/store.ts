@@ -304,8 +304,11 @@ export interface Store {
    * Sets a log aside under a name, which it says: its incarnation ("unknown" where that is ""), with ".2", ".3" …
    * behind it where that name is taken for the same topic and origin. Then topic and origin have no messages and no
    * incarnation, and ranges remembered for the log no longer count. Fails with "conflict" when there is no such log.
+   *
+   * With `forgetDeletes`, for a log of delete markers, no range remembered for any log of that origin counts any more:
+   * messages that arrive later are another log's, or markers that are copied anew delete them. Default false.
    */
-  archive(topic: string, origin: NodeName): Promise<string>;
+  archive(topic: string, origin: NodeName, forgetDeletes?: boolean): Promise<string>;
 
   /** The logs set aside, in no particular order. */
   archivedLogs(): Promise<readonly ArchivedLog[]>;

@@ -14,7 +14,7 @@ import {
   testMessage,
   texts,
 } from "./contract.ts";
-import type { ReplicatedBatch, ReplicatedMessage, Store, StoredMessage } from "./store.ts";
+import type { NodeName, ReplicatedBatch, ReplicatedMessage, Store, StoredMessage } from "./store.ts";
 
 /** A message of another node's log; its payload and id follow from its head. */
 export function replicatedMessage(
@@ -419,6 +419,22 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.deepEqual(await store.readArchived("t", NODE_B, "no", 1, PLENTY), []);
     assert.deepEqual(await store.readArchived("t", NODE_A, "i", 1, PLENTY), []);
     assert.equal(await store.archive("t", NODE_B), "unknown.4");
+  });
+
+  test("archive forgets the ranges of all logs of the origin where it is asked to", async (store) => {
+    const ranges = ["t", "u"].map((topic) => ({ topic, from: 2, to: 3 }));
+    for (const origin of [NODE_A, NODE_B]) {
+      await store.replicate(replicatedBatch(1, 1, { topic: "deletes", origin, deletes: ranges }));
+      await store.replicate(replicatedBatch(1, 2, { origin }));
+    }
+    await store.archive("deletes", NODE_B, true);
+    const deleted = async (topic: string, origin: NodeName) =>
+      (await store.replicate(replicatedBatch(1, 3, { topic, origin }))).deletedHeads;
+    assert.deepEqual(await deleted("t", NODE_B), []);
+    assert.deepEqual(await deleted("u", NODE_B), []);
+    assert.deepEqual(await deleted("t", NODE_A), [3]);
+    assert.deepEqual(await deleted("u", NODE_A), [2, 3]);
+    assert.deepEqual(shape(await readAll(store, "t", NODE_B)), ["1 1 1 kept", "2  0 deleted", "3 3 1 kept"]);
   });
 
   test("ranges of a log set aside do not count for the one in its place, and the other way round", async (store) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DELETE_TOPIC } from "../bus/names.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { type NodeName, StoreError } from "../store/store.ts";
 import { eventually, TestNode } from "./test_node.ts";
@@ -155,10 +156,10 @@ Deno.test("a log that was adopted is not filled with the old one again by a peer
 
 /** A store that has no space to set the log "u" aside. */
 class CrampedStore extends MemoryStore {
-  override archive(topic: string, origin: NodeName): Promise<string> {
+  override archive(topic: string, origin: NodeName, forgetDeletes?: boolean): Promise<string> {
     return topic === "u"
       ? Promise.reject(new StoreError("full", "Cannot set aside: the disk is full; free some space"))
-      : super.archive(topic, origin);
+      : super.archive(topic, origin, forgetDeletes);
   }
 }
 
@@ -184,6 +185,33 @@ Deno.test("what was adopted before a failure is recorded, and compared with the 
   assert.deepEqual([forks.get("t"), forks.get("u")], ["none", "open"]);
   await eventually(async () => (await b.texts("t", wiped)).join() === "new", "the new log");
   await eventually(() => b.events.includes("c forked: t"), "c's is another now");
+});
+
+Deno.test("delete markers that were set aside delete nothing that arrives later", async () => {
+  const remove = (node: TestNode, topic: string) =>
+    node.bus.deleteRange({ topic, fromHeadId: 2, toHeadId: 3 });
+  const origin = await TestNode.start("a");
+  await using b = await TestNode.start("b");
+  for (const text of ["1", "2", "3"]) await origin.publish("t", text);
+  await remove(origin, "t");
+  await b.follow(origin, { exclude: ["t"] });
+  await eventually(async () => (await b.texts(DELETE_TOPIC, origin)).length === 1, "b has the marker only");
+  await b.sync.remove("a");
+  await origin[Symbol.asyncDispose]();
+  await using wiped = await TestNode.start("a");
+  for (const text of ["new 1", "new 2", "new 3"]) {
+    await wiped.publish("t", text);
+    await wiped.publish("u", text);
+  }
+  await remove(wiped, "u");
+  await b.follow(wiped, { exclude: ["t"] });
+  await eventually(() => isForked(b, DELETE_TOPIC, wiped), "the fork is seen");
+  await b.sync.resolve({ peer: "a", origin: wiped.bus.node, topic: DELETE_TOPIC, decision: "adopt" });
+  await eventually(async () => (await b.texts("u", wiped)).join() === "new 1,,", "its own markers count");
+  await b.sync.remove("a");
+  await b.follow(wiped);
+  await eventually(async () => (await b.texts("t", wiped)).length === 3, "b has the other log too");
+  assert.deepEqual(await b.texts("t", wiped), ["new 1", "new 2", "new 3"]);
 });
 
 Deno.test("who follows a log that is set aside hears of the new one", async () => {

@@ -171,9 +171,9 @@ export class DiskStore implements Store {
     return this.#read((store) => store.idAt(sequence));
   }
 
-  archive(topic: string, origin: NodeName): Promise<string> {
+  archive(topic: string, origin: NodeName, forgetDeletes?: boolean): Promise<string> {
     return this.#write(
-      (store) => store.archive(topic, origin),
+      (store) => store.archive(topic, origin, forgetDeletes),
       () => this.#erased.delete(topic, origin),
     );
   }

@@ -70,6 +70,11 @@ export class MemoryLog {
     return count;
   }
 
+  /** Ranges deleted before cover nothing more. */
+  forgetDeletes(): void {
+    this.#deletes.length = 0;
+  }
+
   /** Whether the message at a head was not deleted before; it is now. */
   mark(head: number): boolean {
     const message = this.#messages[head - 1];

@@ -126,7 +126,7 @@ export class MemoryStore implements Store {
     });
   }
 
-  archive(topic: string, origin: NodeName): Promise<string> {
+  archive(topic: string, origin: NodeName, forgetDeletes = false): Promise<string> {
     return this.#call(() => {
       const log = this.#logs.get(topic, origin);
       if (log === undefined || log.head === 0) throw noSuchLog(topic);
@@ -135,6 +135,7 @@ export class MemoryStore implements Store {
       const name = archiveName(log.incarnation, (taken) => archived.has(taken));
       archived.set(name, log);
       this.#logs.delete(topic, origin);
+      if (forgetDeletes) { for (const each of this.#logs.valuesOf(origin)) each.forgetDeletes(); }
       return name;
     });
   }

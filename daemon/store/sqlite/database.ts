@@ -172,7 +172,7 @@ export class Database {
         return answer.replicated(rows, () => !this.#connection.erasureDue);
       }
       case "archive": {
-        const name = this.logs.archive(request.topic, request.origin);
+        const name = this.logs.archive(request.topic, request.origin, request.forgetDeletes);
         return name instanceof StoreError ? name : answer.text(name);
       }
       case "enqueueFifo":

@@ -41,6 +41,7 @@ export class LogTables {
   readonly #setArchived: StatementSync;
   readonly #putRun: StatementSync;
   readonly #putDelete: StatementSync;
+  readonly #forgetDeletes: StatementSync;
   readonly #deletes: RowStatement<[from: number, to: number]>;
   readonly #putRunsWritten: StatementSync;
 
@@ -54,6 +55,10 @@ export class LogTables {
       "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
     );
     this.#putDelete = prepare("INSERT INTO deletes VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    this.#forgetDeletes = prepare(
+      `DELETE FROM deletes WHERE log IN (
+        SELECT log FROM logs WHERE tenant_id = ? AND bl_name = ? AND device_id = ? AND archived_as = '')`,
+    );
     this.#deletes = prepareRows(
       db,
       "SELECT from_head, to_head FROM deletes WHERE log = ? AND from_head <= ? AND to_head >= ?",
@@ -158,7 +163,7 @@ export class LogTables {
   }
 
   /** See Store.archive; gives the error instead of throwing it. */
-  archive(topic: string, origin: NodeName): string | StoreError {
+  archive(topic: string, origin: NodeName, forgetDeletes: boolean): string | StoreError {
     const log = this.find(topic, origin);
     if (log === undefined || log.head === 0) return noSuchLog(topic);
     this.#touch(log);
@@ -170,6 +175,7 @@ export class LogTables {
     const aside = log.setAside();
     byName.set(name, aside);
     this.#newlyArchived.push({ name, log: aside });
+    if (forgetDeletes) this.#forgetDeletes.run(origin.tenantId, origin.blName, origin.deviceId);
     return name;
   }
 

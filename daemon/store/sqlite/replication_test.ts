@@ -176,7 +176,7 @@ Deno.test("Database.commit leaves no trace of a log set aside and of a batch whe
   const large = replicatedMessage(1, { payload: new Uint8Array(1_000_000) });
   const tried = database.together(
     copying(replicatedBatch(3, 3, { ...own, incarnation: "second" })),
-    (requests) => requests.archive(1, "t", NODE_A),
+    (requests) => requests.archive(1, "t", NODE_A, false),
     copying(replicatedBatch(1, 1, { ...own, incarnation: "third", messages: [large] })),
   );
   assert.deepEqual(tried, [3]);

@@ -27,7 +27,12 @@ export type WriteRequest =
       readonly marker: LogChunk;
     }
     | ({ readonly op: "replicate" } & ReplicatedEntries)
-    | { readonly op: "archive"; readonly topic: string; readonly origin: NodeName }
+    | {
+      readonly op: "archive";
+      readonly topic: string;
+      readonly origin: NodeName;
+      readonly forgetDeletes: boolean;
+    }
     | { readonly op: "enqueueFifo"; readonly entry: FifoEntry }
     | { readonly op: "ackFifo" | "rejectFifo"; readonly queue: string; readonly id: StoredId }
     | {

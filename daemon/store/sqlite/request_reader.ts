@@ -57,7 +57,7 @@ export class RequestReader {
       case "replicate":
         return write({ op, call, bytes, ...this.#replicated(from) });
       case "archive":
-        return write({ op, call, bytes, ...readLog(from) });
+        return write({ op, call, bytes, ...readLog(from), forgetDeletes: from.u8() === 1 });
       case "enqueueFifo":
         return write({ op, call, bytes, entry: readFifoEntry(from) });
       case "ackFifo":

@@ -129,9 +129,10 @@ export class RequestWriter {
     return this.#end();
   }
 
-  archive(call: number, topic: string, origin: NodeName): Uint8Array {
+  archive(call: number, topic: string, origin: NodeName, forgetDeletes: boolean): Uint8Array {
     this.#begin("archive", call);
     this.#logName(topic, origin);
+    this.#to.u8(forgetDeletes ? 1 : 0);
     return this.#end();
   }
 

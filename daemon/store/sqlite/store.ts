@@ -141,8 +141,8 @@ export class SqliteStore implements Store {
     return this.#call((call) => this.#requests.idAt(call, sequence), answer.readOptionalText);
   }
 
-  archive(topic: string, origin: NodeName): Promise<string> {
-    return this.#call((call) => this.#requests.archive(call, topic, origin), answer.readText);
+  archive(topic: string, origin: NodeName, forgetDeletes = false): Promise<string> {
+    return this.#call((call) => this.#requests.archive(call, topic, origin, forgetDeletes), answer.readText);
   }
 
   archivedLogs(): Promise<readonly ArchivedLog[]> {

@@ -120,7 +120,7 @@ export class TestDatabase {
   }
 
   archive(topic: string): string {
-    return this.#call(this.#requests.archive(1, topic, NODE_A), readText);
+    return this.#call(this.#requests.archive(1, topic, NODE_A, false), readText);
   }
 
   check(): void {
