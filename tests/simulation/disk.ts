@@ -174,7 +174,11 @@ export class DiskStore implements Store {
   archive(topic: string, origin: NodeName, forgetDeletes?: boolean): Promise<string> {
     return this.#write(
       (store) => store.archive(topic, origin, forgetDeletes),
-      () => this.#erased.delete(topic, origin),
+      () => {
+        this.#erased.delete(topic, origin);
+        // What was not there yet may come again as another message.
+        if (forgetDeletes) { for (const ranges of this.#erased.valuesOf(origin)) ranges.length = 0; }
+      },
     );
   }
 
