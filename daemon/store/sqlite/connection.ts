@@ -179,6 +179,7 @@ export class Connection {
 
   #checkpoint(empty: boolean): StoreError | undefined {
     if (this.#broken !== undefined) return this.#broken;
+    const begin = this.#ports.clock();
     try {
       this.#ports.checkpoint(this.db, empty ? "TRUNCATE" : "PASSIVE");
     } catch (error) {
@@ -188,7 +189,7 @@ export class Connection {
       }
       return this.#broken = this.#brokenBy("write", error);
     }
-    this.#log.checkpointed(empty);
+    this.#log.checkpointed(empty, this.#ports.clock() - begin);
     return undefined;
   }
 

@@ -56,11 +56,20 @@ export const READ_TURN_BYTES = 4 << 20;
 export const READ_TURN_MS = 10;
 
 /**
- * The write-ahead log is copied into the database when about this much was written. From 1 to 16 MiB no difference stood
- * out of the noise. A small one is soon written in place again instead of growing, and it bounds the work of opening
- * after a crash.
+ * The write-ahead log is copied into the database when about this much was written: after longer times where the disk
+ * is slow, whose syncs cost more than their bytes. It bounds the work of opening after a crash.
  */
 export const CHECKPOINT_BYTES = 4 << 20;
+
+/**
+ * The same where a checkpoint of so much is short, as on any disk that is no card: writes wait for it, 2 ms instead of 6
+ * (with 10,000 messages a second, a p99 from publish to delivery of 12.0 instead of 14.3 ms by the mean of five runs in
+ * turn on a busy disk), and with 5,000 in flight 368,000 messages a second were published instead of 316,000.
+ */
+export const SMALL_CHECKPOINT_BYTES = 1 << 20;
+
+/** What a checkpoint of those bytes may take for that, in milliseconds. */
+export const SHORT_CHECKPOINT_MS = 5;
 
 /** A log that grew beyond this (by one huge commit) is cut to it after its checkpoint. */
 export const WAL_BYTES_KEPT = 4 * CHECKPOINT_BYTES;

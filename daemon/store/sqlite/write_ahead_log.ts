@@ -1,4 +1,9 @@
-import { CHECKPOINT_BYTES, CHECKPOINT_RETRY_MS } from "./limits.ts";
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_RETRY_MS,
+  SHORT_CHECKPOINT_MS,
+  SMALL_CHECKPOINT_BYTES,
+} from "./limits.ts";
 
 /** A page and a half for the end of `chunks`, which every commit of messages writes anew. */
 const COMMIT_OVERHEAD_BYTES = 4096 + 24;
@@ -7,6 +12,8 @@ const COMMIT_OVERHEAD_BYTES = 4096 + 24;
 export class WriteAheadLog {
   /** Estimated bytes since the last checkpoint. */
   #bytes = 0;
+  /** Bytes after which the next one is due. */
+  #dueBytes = SMALL_CHECKPOINT_BYTES;
   #erasureDue: boolean;
   #notBefore = -Infinity;
 
@@ -31,10 +38,13 @@ export class WriteAheadLog {
 
   /** Whether to checkpoint now. Times are milliseconds of one clock that never goes back. */
   checkpointDue(now: number): boolean {
-    return (this.#erasureDue || this.#bytes >= CHECKPOINT_BYTES) && now >= this.#notBefore;
+    return (this.#erasureDue || this.#bytes >= this.#dueBytes) && now >= this.#notBefore;
   }
 
-  checkpointed(emptied: boolean): void {
+  /** Writes waited so long for a checkpoint. */
+  checkpointed(emptied: boolean, tookMs: number): void {
+    const smallMs = tookMs * Math.min(1, SMALL_CHECKPOINT_BYTES / this.#bytes);
+    this.#dueBytes = smallMs <= SHORT_CHECKPOINT_MS ? SMALL_CHECKPOINT_BYTES : CHECKPOINT_BYTES;
     this.#bytes = 0;
     if (emptied) this.#erasureDue = false;
   }
