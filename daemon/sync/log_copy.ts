@@ -32,6 +32,8 @@ export class LogCopy {
   fork: PeerSyncState["fork"] = "none";
   /** Whether a message of the peer was found equal to ours since the session began. */
   verified = false;
+  /** The highest head at which that was so: another peer may have given us more meanwhile. */
+  agreedHead = 0;
   /** Whether the origin was asked since the session began: it goes back only when it starts anew. */
   asked = false;
   /** Messages of this node's own log are taken from the peer, because somebody decided so. */
@@ -59,7 +61,7 @@ export class LogCopy {
 
   /** A new session: what was heard before may be wrong, as after a backup was restored. */
   beginSession(): void {
-    this.verified = false;
+    this.forgetAgreement();
     this.asked = false;
     this.#heard = false;
   }
@@ -68,9 +70,22 @@ export class LogCopy {
   adopted(own: boolean): void {
     this.fork = "none";
     this.adopting = own;
-    this.verified = false;
+    this.forgetAgreement();
     this.consecutiveFailures = 0;
     this.lastError = "";
+  }
+
+  /** The message of the peer at a head is ours. */
+  agreed(headId: number): void {
+    this.verified = true;
+    this.agreedHead = Math.max(this.agreedHead, headId);
+    this.lastSyncedHead = Math.max(this.lastSyncedHead, headId);
+  }
+
+  /** The peer's messages may be others than those that were compared. */
+  forgetAgreement(): void {
+    this.verified = false;
+    this.agreedHead = 0;
   }
 
   /** Says whether that was new. */
@@ -79,7 +94,7 @@ export class LogCopy {
     const same = this.#heard && incarnation === this.remoteIncarnation;
     // Within a session, messages can be quicker than the news of them.
     this.remoteHead = same ? Math.max(this.remoteHead, headId) : headId;
-    if (incarnation !== this.remoteIncarnation) this.verified = false;
+    if (incarnation !== this.remoteIncarnation) this.forgetAgreement();
     this.remoteIncarnation = incarnation;
     this.#heard = true;
     return before[0] !== this.remoteHead || before[1] !== incarnation;
@@ -122,7 +137,7 @@ export class LogCopy {
       return this.verified ? NOTHING : { kind: "verify", headId: remoteHead };
     }
     if (remoteHead > local.headId) {
-      const meets = !this.verified && local.headId > 0;
+      const meets = this.agreedHead < local.headId;
       return { kind: "copy", fromHeadId: meets ? local.headId : local.headId + 1 };
     }
     const incarnations = [this.remoteIncarnation, local.incarnation];

@@ -26,9 +26,12 @@ function planned(copy: LogCopy, head: LogHead): Plan["kind"] | number {
 Deno.test("LogCopy.plan copies what the peer has more, from a message on that both have", () => {
   assert.equal(planned(heard(5), local(0, "")), 1, "nothing to compare");
   assert.equal(planned(heard(5), local(3)), 3);
-  const verified = heard(5);
-  verified.verified = true;
-  assert.equal(planned(verified, local(3)), 4);
+  const agreed = heard(5);
+  agreed.agreed(3);
+  assert.equal(planned(agreed, local(3)), 4);
+  assert.equal(planned(agreed, local(4)), 4, "another peer gave us one more: it may be none of this peer's");
+  agreed.heard({ topic: "t", origin: ORIGIN, headId: 5, incarnation: "y" });
+  assert.equal(planned(agreed, local(3)), 3, "the peer has another log by now");
   assert.equal(planned(heard(5), local(5)), "nothing");
   assert.equal(planned(heard(3), local(5)), "nothing", "a peer may be behind");
 });
@@ -36,7 +39,7 @@ Deno.test("LogCopy.plan copies what the peer has more, from a message on that bo
 Deno.test("LogCopy.plan compares where the incarnations differ, once", () => {
   const other = heard(3, "y");
   assert.equal(planned(other, local(5)), "verify");
-  other.verified = true;
+  other.agreed(3);
   assert.equal(planned(other, local(5)), "nothing");
   assert.equal(planned(heard(3, ""), local(5)), "nothing", "the first implementation names none");
 });

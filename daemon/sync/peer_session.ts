@@ -156,7 +156,7 @@ export abstract class PeerSession implements LeaseHolder {
   /** What was copied of a log is set aside: copies of it are compared anew, and nothing that is under way counts. */
   beginAnew(topic: string, origin: NodeName): void {
     const copy = this.ports.state.log(topic, origin);
-    copy.verified = false;
+    copy.forgetAgreement();
     this.leaveLog(copy);
   }
 
@@ -259,8 +259,7 @@ export abstract class PeerSession implements LeaseHolder {
     }
     const head = await bus.replicate({ topic, origin, incarnation, messages, adopt: copy.adopting });
     const last = messages.at(-1)?.headId ?? 0;
-    copy.verified = true;
-    copy.lastSyncedHead = Math.max(copy.lastSyncedHead, last);
+    copy.agreed(last);
     copy.remoteHead = Math.max(copy.remoteHead, last);
     copy.lastSuccessAtMs = now();
     copy.consecutiveFailures = 0;
@@ -294,7 +293,7 @@ export abstract class PeerSession implements LeaseHolder {
     const { state, events, random } = this.ports;
     copy.consecutiveFailures++;
     copy.lastError = error.message;
-    copy.verified = false;
+    copy.forgetAgreement();
     if (copy.consecutiveFailures === 1) {
       events.logFailed(state.peer, copy.topic, copy.origin, error.message);
     }
@@ -394,7 +393,7 @@ export abstract class PeerSession implements LeaseHolder {
     // Only the origin itself knows better than we in which data directory its log was written.
     const incarnation = isSameNode(identity.node, origin) ? copy.remoteIncarnation : "";
     await bus.replicate({ topic, origin, incarnation, messages });
-    copy.lastSyncedHead = Math.max(copy.lastSyncedHead, headId);
+    copy.agreed(headId);
     return true;
   }
 

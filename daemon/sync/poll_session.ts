@@ -76,7 +76,7 @@ export class PollSession extends PeerSession {
         const copy = state.heard(head);
         // The peer may have set its log aside between two rounds: what comes next must fit what we have.
         if (!this.copying(copy) && head.headId > bus.logHead(head.topic, head.origin).headId) {
-          copy.verified = false;
+          copy.forgetAgreement();
         }
         this.consider(copy);
       }
