@@ -18,7 +18,8 @@ export interface BusLimits {
   readonly pageBytes: number;
   /**
    * Heads that are deleted in one transaction, over all callers; a longer range is deleted in slices, and other writes
-   * wait for one of them only. A peer's delete marker is one slice, whatever it deletes. Default 20,000: 21 ms with payloads of 100 bytes, 200 ms with 1,000; slices of 50,000 took 51 and 440 ms.
+   * wait for one of them only. A peer's delete marker is one slice, whatever it deletes. Default 20,000: 21 ms with
+   * payloads of 100 bytes, 200 ms with 1,000; slices of 50,000 took 51 and 440 ms.
    */
   readonly deletedHeads: number;
   /** Messages one log keeps in memory for its live subscribers; the oldest leave, slower ones read the store. Default 4,096. */

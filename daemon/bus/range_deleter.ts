@@ -48,8 +48,8 @@ export class RangeDeleter {
     for (let next = from; next <= to;) {
       const last = Math.min(to, next + limits.deletedHeads - 1);
       try {
-        const from = next;
-        count += await line.run(last - from + 1, async () => {
+        const first = next;
+        count += await line.run(last - first + 1, async () => {
           admission.checkOpen(action);
           if (log.departures !== departures) {
             throw new BusError(
@@ -57,7 +57,7 @@ export class RangeDeleter {
               `Cannot ${action}: the log was set aside meanwhile; begin anew`,
             );
           }
-          return await this.#deleteSlice(log, from, last);
+          return await this.#deleteSlice(log, first, last);
         });
       } catch (error) {
         const failure = toBusError(action, error);

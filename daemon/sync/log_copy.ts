@@ -30,9 +30,9 @@ export class LogCopy {
   stalls = 0;
   lastError = "";
   fork: PeerSyncState["fork"] = "none";
-  /** Whether a message of the peer was found equal to ours since the session began. */
+  /** Whether a message of the peer was compared with ours since the session began, or is just being compared. */
   verified = false;
-  /** The highest head at which that was so: another peer may have given us more meanwhile. */
+  /** The highest head at which both were found to be one; 0: none. Another peer may have given us more meanwhile. */
   agreedHead = 0;
   /** Whether the origin was asked since the session began: it goes back only when it starts anew. */
   asked = false;
