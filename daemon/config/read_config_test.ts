@@ -214,7 +214,7 @@ const WRONG: readonly (readonly [
     "a port that is too large",
     "invalid_value",
     'Cannot use --listen (from MSGBUS_LISTEN) "h:65536": the port is over 65535; ' +
-    `give ${LISTEN_FORMS}`,
+    `give ${LISTEN_FORMS}, and commas between several`,
     {},
     { MSGBUS_LISTEN: "h:65536" },
   ],
@@ -235,7 +235,7 @@ const WRONG: readonly (readonly [
     "an empty part of a list",
     "invalid_value",
     'Cannot use --listen (from MSGBUS_LISTEN) "": it is not host:port, [v6]:port or unix:/path; ' +
-    `give ${LISTEN_FORMS}`,
+    `give ${LISTEN_FORMS}, and commas between several`,
     {},
     { MSGBUS_LISTEN: "," },
   ],
@@ -314,7 +314,7 @@ const WRONG: readonly (readonly [
     "a peer without port",
     "invalid_value",
     'Cannot use --peer (from MSGBUS_PEERS) "h": it is not host:port, [v6]:port or unix:/path; ' +
-    `give ${PEER_FORMS}`,
+    `give ${PEER_FORMS}, and commas between several`,
     {},
     { MSGBUS_PEERS: "h" },
   ],

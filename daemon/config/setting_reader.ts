@@ -36,7 +36,7 @@ export class SettingReader {
       "invalid_value",
       `Cannot use ${this.describe(setting)} ${
         JSON.stringify(result.text)
-      }: ${result.problem}; give ${setting.wish}`,
+      }: ${result.problem}; give ${setting.wish}${this.#hint(setting)}`,
     );
   }
 
@@ -62,6 +62,11 @@ export class SettingReader {
     const text = this.#fromEnv(setting) ? this.#sources.env(setting.env) : setting.default;
     if (text === undefined) return [];
     return setting.maxValues === 1 ? [text] : text.split(",").map((part) => part.trim());
+  }
+
+  /** What is seldom known of variables. */
+  #hint(setting: Setting<unknown>): string {
+    return setting.maxValues > 1 && this.#fromEnv(setting) ? ", and commas between several" : "";
   }
 
   #fromEnv(setting: Setting<unknown>): boolean {

@@ -17,7 +17,7 @@ export const SETTINGS = {
     maxValues: CONFIG_LIMITS.listeners,
     doc:
       "Where clients connect: host:port or [v6]:port, with TLS where there is a certificate; http:// before it " +
-      "for plain text, https:// for TLS, ws:// or wss:// for WebSocket, quic:// for QUIC; or unix:/path. Repeatable.",
+      "for plain text, https:// for TLS, ws:// or wss:// for WebSocket, quic:// for QUIC; or unix:/path. Repeatable; with commas in the variable.",
     wish: LISTEN_FORMS,
   }, (text) => orProblem(parseListenRequest(text))),
   wsOrigin: list({
@@ -28,7 +28,7 @@ export const SETTINGS = {
     maxValues: CONFIG_LIMITS.webSocketOrigins,
     doc:
       "Origin of a web page that may connect by WebSocket, such as https://app.example; * is every page. Without it " +
-      "browsers are refused: they let any page that somebody visits connect to a daemon on their machine. Repeatable.",
+      "browsers are refused: they let any page that somebody visits connect to a daemon on their machine. Repeatable; with commas in the variable.",
     wish: "scheme://host or scheme://host:port, or *",
   }, (text) => isOrigin(text) ? { value: text } : { problem: "it is no origin of a page" }),
   insecure: toggle({
@@ -104,7 +104,7 @@ export const SETTINGS = {
     env: "MSGBUS_PEERS",
     default: undefined,
     maxValues: CONFIG_LIMITS.peers,
-    doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable.",
+    doc: "A daemon to pull from: endpoint[=tenant/bl/device]. Repeatable; with commas in the variable.",
     wish: PEER_FORMS,
   }, (text) => orProblem(parsePeerAddress(text))),
   syncTopics: list({
@@ -115,7 +115,7 @@ export const SETTINGS = {
     maxValues: CONFIG_LIMITS.syncTopics,
     doc:
       "Topics to copy from peers, as a pattern (a.*.c, a.>, or a/+/c, a/#); !pattern: not those. endpoint=pattern is for " +
-      "that peer alone. Without any, everything is copied. Repeatable.",
+      "that peer alone. Without any, everything is copied. Repeatable; with commas in the variable.",
     wish: SYNC_TOPICS_FORMS,
   }, (text) => text.replace(/^!/, "").trim() === "" ? { problem: "it is empty" } : { value: text }),
   peerTokenFile: optional({

@@ -24,12 +24,12 @@ export type TlsConnectErrorCode =
   | "failed";
 
 const TEXTS = {
-  untrusted: "no trusted authority vouches for the server's certificate; give its authority as `ca`",
+  untrusted: "no trusted authority vouches for the server's certificate; give its authority as one to trust",
   expired: "the server's certificate is not valid now: expired, or not valid yet",
   wrong_name: "the server's certificate is for another name",
   no_tls: "the server does not speak TLS on this port",
   tls_only: "the server speaks only TLS on this port; connect with TLS",
-  client_certificate_required: "the server demands a client certificate; give `cert` and `key`",
+  client_certificate_required: "the server demands a client certificate; give one and its key",
   client_certificate_refused: "the server refused the client certificate",
   no_http2: 'the server does not offer HTTP/2 (ALPN "h2")',
   no_http1: 'the server does not offer HTTP/1.1 (ALPN "http/1.1"), and so no WebSocket',
