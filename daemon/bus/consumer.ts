@@ -1,9 +1,10 @@
 import type { ReadLimits, Store } from "../store/store.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { BusError, closingError, toBusError } from "./error.ts";
+import { toBusError } from "./error.ts";
 import { CONSUMER_PROGRESS_MS } from "./limits.ts";
 import type { LogFilter } from "./log_filter.ts";
 import { Message } from "./message.ts";
+import { Pager } from "./pager.ts";
 import type { Timer } from "./timer.ts";
 
 /** Messages of any logs, in the order in which this node stored them. */
@@ -26,26 +27,6 @@ export interface ConsumerLimits {
   readonly skipDeleted: boolean;
 }
 
-/** A `next` that waits for a message to be committed. */
-interface Waiting {
-  readonly kind: "waiting";
-  readonly limits: ReadLimits;
-  readonly resolve: (page: ConsumedPage | Promise<ConsumedPage>) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly signal: AbortSignal | undefined;
-}
-
-type State =
-  | { readonly kind: "idle" }
-  | { readonly kind: "reading" }
-  | Waiting
-  | { readonly kind: "closed" }
-  | { readonly kind: "disconnected" };
-
-const IDLE: State = { kind: "idle" };
-const READING: State = { kind: "reading" };
-const CLOSED: State = { kind: "closed" };
-const DISCONNECTED: State = { kind: "disconnected" };
 const NOTHING: ConsumedPage = { messages: [], caughtUp: false, progress: false };
 
 /**
@@ -63,7 +44,7 @@ export class Consumer {
   #progressDue = false;
   /** The sequence to look at next. */
   #next: number;
-  #state: State = IDLE;
+  readonly #pager: Pager<ConsumedPage, ReadLimits>;
 
   /** Made by `Bus.consume`, to begin with the message of a sequence. */
   constructor(
@@ -80,6 +61,16 @@ export class Consumer {
     this.#limits = limits;
     this.#timer = timer;
     this.#next = from;
+    this.#pager = new Pager({
+      action: "consume",
+      empty: NOTHING,
+      look: (pageLimits, waited) => this.#look(pageLimits, waited),
+      read: (pageLimits) => this.#read(pageLimits),
+      left: () => {
+        this.#forgetProgress();
+        arrivals.leave(this);
+      },
+    });
     arrivals.join(this);
   }
 
@@ -103,55 +94,32 @@ export class Consumer {
    * next call goes on where the last page ended.
    */
   next(limits: ReadLimits, signal?: AbortSignal): Promise<ConsumedPage> {
-    switch (this.#state.kind) {
-      case "closed":
-        return Promise.resolve(NOTHING);
-      case "disconnected":
-        return Promise.reject(closingError("consume"));
-      case "reading":
-      case "waiting":
-        return Promise.reject(
-          new BusError("failed_precondition", "Cannot read on: the page before has not arrived; wait for it"),
-        );
-      case "idle":
-        break;
-    }
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const { behind } = this;
-    const page = this.#recent(limits);
-    if (page === "none") {
-      if (behind) this.#passed();
-      // Whoever was behind is told that he is not any more.
-      return behind || this.#progressDue ? Promise.resolve(this.#page([], true)) : this.#wait(limits, signal);
-    }
-    return page === undefined ? this.#read(limits, signal) : Promise.resolve(page);
+    return this.#pager.next(limits, signal);
   }
 
   /** Ends it; a waiting `next` settles with an empty page. Idempotent. */
   close(): void {
-    const before = this.#end(CLOSED);
-    if (before?.kind === "waiting") before.resolve(NOTHING);
+    this.#pager.close();
   }
 
   /** Ends it because the bus closes. */
   disconnect(): void {
-    const before = this.#end(DISCONNECTED);
-    if (before?.kind === "waiting") before.reject(closingError("consume"));
+    this.#pager.disconnect();
   }
 
   /** Something was committed. */
   wake(): void {
-    const waiting = this.#state;
-    if (waiting.kind !== "waiting") return;
-    const page = this.#recent(waiting.limits);
-    if (page === "none") return this.#passed();
-    this.#stopWaiting(waiting);
-    waiting.resolve(page === undefined ? this.#read(waiting.limits, waiting.signal) : page);
+    this.#pager.wake();
   }
 
-  #stopWaiting({ signal }: Waiting): void {
-    signal?.removeEventListener("abort", this.#onAbort);
-    this.#state = IDLE;
+  #look(limits: ReadLimits, waited: boolean): ConsumedPage | "nothing" | "stored" {
+    const { behind } = this;
+    const page = this.#recent(limits);
+    if (page === undefined) return "stored";
+    if (page !== "none") return page;
+    if (behind) this.#passed();
+    // Whoever was behind is told that he is not any more.
+    return !waited && (behind || this.#progressDue) ? this.#page([], true) : "nothing";
   }
 
   /** Messages were looked at that are not wanted. */
@@ -160,10 +128,7 @@ export class Consumer {
     this.#cancelTimer = this.#timer(CONSUMER_PROGRESS_MS, () => {
       this.#cancelTimer = undefined;
       this.#progressDue = true;
-      const waiting = this.#state;
-      if (waiting.kind !== "waiting") return;
-      this.#stopWaiting(waiting);
-      waiting.resolve(this.#page([], !this.behind));
+      if (this.#pager.waiting) this.#pager.give(this.#page([], !this.behind));
     });
   }
 
@@ -213,26 +178,13 @@ export class Consumer {
       this.#filter.wants(topic, origin);
   }
 
-  #wait(limits: ReadLimits, signal: AbortSignal | undefined): Promise<ConsumedPage> {
-    return new Promise((resolve, reject) => {
-      this.#state = { kind: "waiting", limits, resolve, reject, signal };
-      signal?.addEventListener("abort", this.#onAbort);
-    });
-  }
-
-  async #read(limits: ReadLimits, signal: AbortSignal | undefined): Promise<ConsumedPage> {
-    this.#state = READING;
-    try {
-      const page = await this.#readStored(limits);
-      signal?.throwIfAborted();
-      if (this.#isOver(DISCONNECTED)) throw closingError("consume");
-      if (this.#isOver(CLOSED)) return NOTHING;
-      this.#next = page.next;
-      if (page.messages.length === 0) this.#passed();
-      return this.#page(page.messages, !this.behind);
-    } finally {
-      if (this.#state === READING) this.#state = IDLE;
-    }
+  async #read(limits: ReadLimits): Promise<() => ConsumedPage> {
+    const { messages, next } = await this.#readStored(limits);
+    return () => {
+      this.#next = next;
+      if (messages.length === 0) this.#passed();
+      return this.#page(messages, !this.behind);
+    };
   }
 
   async #readStored(limits: ReadLimits): Promise<{ readonly messages: Message[]; readonly next: number }> {
@@ -262,27 +214,4 @@ export class Consumer {
       return { messages, next: Math.min(page.next, committed + 1) };
     }
   }
-
-  /** A question of its own, because the state may change while `#read` waits. */
-  #isOver(state: State): boolean {
-    return this.#state === state;
-  }
-
-  /** The state before; undefined when it had already ended. */
-  #end(state: State): State | undefined {
-    const before = this.#state;
-    if (before === CLOSED || before === DISCONNECTED) return undefined;
-    if (before.kind === "waiting") before.signal?.removeEventListener("abort", this.#onAbort);
-    this.#state = state;
-    this.#forgetProgress();
-    this.#arrivals.leave(this);
-    return before;
-  }
-
-  readonly #onAbort = (): void => {
-    const waiting = this.#state;
-    if (waiting.kind !== "waiting") return;
-    this.#stopWaiting(waiting);
-    waiting.reject(waiting.signal?.reason);
-  };
 }
