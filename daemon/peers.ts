@@ -74,9 +74,12 @@ export async function dialPeer(
   }
 }
 
-async function readPeerTls({ caPath, certPath, keyPath, domain }: PeerTls): Promise<TlsClientOptions> {
+async function readPeerTls(
+  { caPath, fingerprints, certPath, keyPath, domain }: PeerTls,
+): Promise<TlsClientOptions> {
   return {
     ...caPath !== undefined && { ca: await Deno.readTextFile(caPath) },
+    ...fingerprints.length > 0 && { fingerprints },
     ...certPath !== undefined && { cert: await Deno.readTextFile(certPath) },
     ...keyPath !== undefined && { key: await Deno.readTextFile(keyPath) },
     ...domain !== undefined && { serverName: domain },

@@ -27,7 +27,13 @@ export async function loadServerCredentials(files: TlsFiles): Promise<ServerCred
     return { tls, warnings: [...tls.warnings, ...await keyWarnings(keyPath)] };
   } catch (error) {
     if (!(error instanceof TlsCredentialsError)) throw error;
-    const path = { cert: certPath, key: keyPath, clientCa: clientCaPath, ca: undefined }[error.part] ?? "";
+    const path = {
+      cert: certPath,
+      key: keyPath,
+      clientCa: clientCaPath,
+      ca: undefined,
+      fingerprints: undefined,
+    }[error.part] ?? "";
     throw unusable(error.part, path, error.reason);
   }
 }
@@ -61,7 +67,8 @@ const FLAG_OF = {
   cert: SETTINGS.tlsCert.flag,
   key: SETTINGS.tlsKey.flag,
   clientCa: SETTINGS.tlsClientCa.flag,
-  ca: SETTINGS.tlsClientCa.flag,
+  ca: SETTINGS.peerTlsCa.flag,
+  fingerprints: SETTINGS.peerTlsFingerprint.flag,
 } satisfies Record<TlsPart, string>;
 
 function unusable(part: TlsPart, path: string, reason: string): ConfigError {

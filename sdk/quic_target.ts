@@ -24,13 +24,17 @@ export function parseQuicTarget(
   return { connect: connectLazily(address, options), authority, scheme: "https" };
 }
 
-function connectLazily(address: TcpAddress, { ca, serverName }: TlsClientOptions): Connect {
+function connectLazily(
+  address: TcpAddress,
+  { ca, fingerprints, serverName }: TlsClientOptions,
+): Connect {
   let connecting: Promise<Connect> | undefined;
   return async (signal) => {
     connecting ??= import("@msgbus/grpc/quic").then(({ connectQuic }) =>
       connectQuic(address, {
         protocol: QUIC_PROTOCOL,
         ...(ca !== undefined && { ca }),
+        ...(fingerprints !== undefined && { fingerprints }),
         ...(serverName !== undefined && { serverName }),
       })
     );

@@ -8,7 +8,7 @@ const KINDS = ["http://127.0.0.1:0", "unix:", "https://127.0.0.1:0", "ws://127.0
 
 Deno.test("a peer is copied live over TCP, TLS with client certificates, unix sockets, WebSocket and QUIC", async (t) => {
   await using folder = await TempFolder.make();
-  const { serve, demand, trust, show } = await Certificates.make(folder);
+  const { serve, demand, trust, pin, show } = await Certificates.make(folder);
   const listen = KINDS.map((kind) => kind === "unix:" ? `unix:${folder.path}/a.sock` : kind);
   const flags = listen.flatMap((address) => ["--listen", address]);
   await using a = await Device.start(folder, "a", ...flags, ...serve, ...demand);
@@ -28,11 +28,7 @@ Deno.test("a peer is copied live over TCP, TLS with client certificates, unix so
     await t.step(address.replace(/\d+$/, "").replace(folder.path, ""), async () => {
       const topic = `topic ${index}`;
       await origin.client.publish(topic, "before");
-      const secure = /^(https|wss):/.test(address)
-        ? [...trust, ...show]
-        : address === quicAddress
-        ? trust
-        : [];
+      const secure = /^(https|wss):/.test(address) ? [...trust, ...show] : address === quicAddress ? pin : [];
       const peer = `${address}=tenant/default/${origin.name}`;
       await using b = await Device.follow(folder, `b${index}`, [peer], ...secure);
       const following = b.client.subscribe(topic, { origin: origin.node });

@@ -99,17 +99,16 @@ Deno.test("a peer refuses an unknown token, and one without the grant sync, unti
 Deno.test("a peer whose certificate has expired, or is of a stranger, is not copied from until it has another", async () => {
   await using folder = await TempFolder.make();
   const certificates = await Certificates.make(folder);
-  const { authority, serve, trust } = certificates;
+  const { authority, serve, trust, pin } = certificates;
   const stranger = await CertificateAuthority.create("stranger");
   const right = await authority.issueLocal();
+  const { pinned } = certificates;
   const listen = ["http://127.0.0.1:0", "https://127.0.0.1:0"].flatMap((address) => ["--listen", address]);
   for (
-    const [index, { wrong, reason }] of [
-      { wrong: await authority.issueLocal(past), reason: /expired/i },
-      {
-        wrong: await stranger.issueLocal(),
-        reason: /no trusted authority vouches/,
-      },
+    const [index, { wrong, flags, reason }] of [
+      { wrong: await authority.issueLocal(past), flags: trust, reason: /expired/i },
+      { wrong: await stranger.issueLocal(), flags: trust, reason: /no trusted authority vouches/ },
+      { wrong: right, flags: pin, reason: /none of those whose fingerprints were given/ },
     ].entries()
   ) {
     await certificates.serveWith(wrong);
@@ -117,9 +116,9 @@ Deno.test("a peer whose certificate has expired, or is of a stranger, is not cop
     await a.client.publish("t", "x");
     const [, secure = ""] = a.addresses;
     const peer = `${secure}=tenant/default/a${index}`;
-    await using b = await Device.follow(folder, `b${index}`, [peer], ...trust);
+    await using b = await Device.follow(folder, `b${index}`, [peer], ...flags);
     await isRefused(b, reason);
-    await certificates.serveWith(right);
+    await certificates.serveWith(flags === pin ? pinned : right);
     a.signal("SIGHUP");
     await recovers(b, a);
   }

@@ -397,8 +397,35 @@ Deno.test("the command line speaks TLS and mTLS by flags and by variables", asyn
     MSGBUS_CONNECT_TLS_KEY: key,
   });
   assert.equal(ready.code, 0, ready.stderr);
+  const [, fingerprint = ""] = /sha256 ([0-9a-f]{64})/.exec(daemon.log) ?? [];
+  const pinned = await runMsgbusd([
+    ...pub,
+    "--tls-fingerprint",
+    fingerprint,
+    "--tls-cert",
+    cert,
+    "--tls-key",
+    key,
+  ]);
+  assert.equal(pinned.code, 0, pinned.stderr);
+  const strange = await runMsgbusd([
+    ...pub,
+    "--tls-fingerprint",
+    "0".repeat(64),
+    "--tls-cert",
+    cert,
+    "--tls-key",
+    key,
+  ]);
+  assert.equal(strange.code, 3);
+  assert.match(strange.stderr, new RegExp(`none of those .* sha256 ${fingerprint}`));
   for (
     const [args, text] of [
+      [
+        ["--tls-fingerprint", fingerprint, "--tls-ca", ca],
+        /--tls-ca would not be asked beside --tls-fingerprint/,
+      ],
+      [["--tls-fingerprint", "abc"], /"abc" is no SHA-256/],
       [["--tls-ca", `${ca}x`], /--tls-ca ".*": it does not exist/],
       [["--tls-ca", ca, "--tls-cert", cert], /--tls-cert and --tls-key belong together/],
     ] as const

@@ -1,5 +1,6 @@
 import type { TlsClientOptions } from "@msgbus/sdk";
 import type { Command } from "commander";
+import { isFingerprint } from "../config/fingerprint.ts";
 import { CliError } from "./error.ts";
 import type { CliIo } from "./io.ts";
 import { CLI_LIMITS } from "./limits.ts";
@@ -11,6 +12,12 @@ const FLAGS = [
     usage: "--tls-ca <file>",
     env: "MSGBUS_CONNECT_TLS_CA",
     doc: "PEM file of the authority that the daemon must have",
+  },
+  {
+    option: "tlsFingerprint",
+    usage: "--tls-fingerprint <sha256>",
+    env: "MSGBUS_CONNECT_TLS_FINGERPRINT",
+    doc: "SHA-256 of the certificate that the daemon must have, in place of --tls-ca; several with commas",
   },
   {
     option: "tlsCert",
@@ -46,6 +53,10 @@ export async function readTlsFlags(command: Command, io: CliIo): Promise<TlsClie
   const text = new Map(FLAGS.map(({ option, env }) => [option, given[option] ?? (io.env(env) || undefined)]));
   if ([...text.values()].every((value) => value === undefined)) return undefined;
   const ca = await readPem("tlsCa", text.get("tlsCa"), io);
+  const fingerprints = text.get("tlsFingerprint")?.split(",").map((part) => readFingerprint(part.trim()));
+  if (ca !== undefined && fingerprints !== undefined) {
+    throw new CliError("USAGE", "--tls-ca would not be asked beside --tls-fingerprint: give one of both");
+  }
   const cert = await readPem("tlsCert", text.get("tlsCert"), io);
   const key = await readPem("tlsKey", text.get("tlsKey"), io);
   if ((cert === undefined) !== (key === undefined)) {
@@ -54,10 +65,17 @@ export async function readTlsFlags(command: Command, io: CliIo): Promise<TlsClie
   const serverName = text.get("tlsServerName");
   return {
     ...(ca !== undefined && { ca }),
+    ...(fingerprints !== undefined && { fingerprints }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
     ...(serverName !== undefined && { serverName }),
   };
+}
+
+function readFingerprint(text: string): string {
+  if (isFingerprint(text)) return text;
+  const wish = "give 64 hexadecimal digits, with or without colons";
+  throw new CliError("USAGE", `--tls-fingerprint ${JSON.stringify(text)} is no SHA-256: ${wish}`);
 }
 
 async function readPem(option: FlagName, path: string | undefined, io: CliIo): Promise<string | undefined> {

@@ -29,6 +29,8 @@ export interface TlsFiles {
 /** Files and names for TLS to peers. */
 export interface PeerTls {
   readonly caPath: string | undefined;
+  /** SHA-256 of the certificates that peers may have, in place of an authority; empty where that is asked. */
+  readonly fingerprints: readonly string[];
   /** Our own certificate and its key: both or neither. */
   readonly certPath: string | undefined;
   readonly keyPath: string | undefined;

@@ -8,6 +8,8 @@ export const CONFIG_LIMITS = {
   webSocketOrigins: 64,
   /** Peers to pull from. */
   peers: 1_024,
+  /** Certificates that peers may have. */
+  peerFingerprints: 1_024,
   /** Patterns of topics to copy. */
   syncTopics: 1_024,
   /** Shortest time between two pulls from a peer, in milliseconds: below it a daemon would do little else. */

@@ -57,11 +57,12 @@ function readDiscovery(reader: SettingReader): DiscoveryConfig | undefined {
   const secretPath = reader.readable(SETTINGS.discoverSecretFile);
   const interfaceAddress = reader.value(SETTINGS.discoverInterface);
   if (!reader.value(SETTINGS.discover)) return undefined;
-  if (secretPath === undefined && reader.value(SETTINGS.peerTlsCa) === undefined) {
+  const certificates = reader.value(SETTINGS.peerTlsCa) ?? reader.value(SETTINGS.peerTlsFingerprint)[0];
+  if (secretPath === undefined && certificates === undefined) {
     throw new ConfigError(
       "contradiction",
       `Cannot use ${reader.describe(SETTINGS.discover)}: nothing would decide who may be a peer; give ` +
-        `${SETTINGS.discoverSecretFile.flag} or ${SETTINGS.peerTlsCa.flag}`,
+        `${SETTINGS.discoverSecretFile.flag}, ${SETTINGS.peerTlsCa.flag} or ${SETTINGS.peerTlsFingerprint.flag}`,
     );
   }
   const topics = syncTopicsOf(undefined, reader.value(SETTINGS.syncTopics), reader.value(SETTINGS.peer));
@@ -157,7 +158,9 @@ function warningsOf(config: Config): readonly string[] {
   );
   const peerTls = config.peerTls !== undefined && config.discovery === undefined &&
       !config.peers.some(({ secure }) => secure)
-    ? ["--peer-tls-ca and --peer-tls-cert are unused: no --peer begins with https://, wss:// or quic://"]
+    ? [
+      "--peer-tls-ca, --peer-tls-fingerprint and --peer-tls-cert are unused: no --peer begins with https://, wss:// or quic://",
+    ]
     : [];
   return [...unused, ...pageless, ...plain, ...open, ...unpinned, ...peerTls];
 }

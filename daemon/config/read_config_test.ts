@@ -325,6 +325,18 @@ const WRONG: readonly (readonly [
     { "--peer": ["h:1=a/b/c", "h:1=a/b/d"] },
   ],
   [
+    "a fingerprint that is none",
+    "invalid_value",
+    'Cannot use --peer-tls-fingerprint "ab:cd": it is no SHA-256; give 64 hexadecimal digits, with or without colons',
+    { "--peer-tls-fingerprint": "ab:cd" },
+  ],
+  [
+    "a fingerprint beside an authority",
+    "contradiction",
+    "Cannot use --peer-tls-fingerprint: --peer-tls-ca is given beside it, and would not be asked; give one of both",
+    { "--peer-tls-fingerprint": "0".repeat(64), "--peer-tls-ca": "ca.pem" },
+  ],
+  [
     "a certificate without key",
     "contradiction",
     "Cannot use --tls-cert: --tls-key is missing; give --tls-key or MSGBUS_TLS_KEY too",
@@ -428,7 +440,7 @@ const WRONG: readonly (readonly [
   [
     "discovery of whoever comes",
     "contradiction",
-    "Cannot use --discover: nothing would decide who may be a peer; give --discover-secret-file or --peer-tls-ca",
+    "Cannot use --discover: nothing would decide who may be a peer; give --discover-secret-file, --peer-tls-ca or --peer-tls-fingerprint",
     { "--discover": "true" },
   ],
   [
@@ -501,6 +513,7 @@ Deno.test("the flags and variables are those of the contract", () => {
     "--discover-secret-file MSGBUS_DISCOVER_SECRET_FILE",
     "--discover-interface MSGBUS_DISCOVER_INTERFACE",
     "--peer-tls-ca MSGBUS_PEER_TLS_CA",
+    "--peer-tls-fingerprint MSGBUS_PEER_TLS_FINGERPRINTS",
     "--peer-tls-cert MSGBUS_PEER_TLS_CERT",
     "--peer-tls-key MSGBUS_PEER_TLS_KEY",
     "--peer-tls-domain MSGBUS_PEER_TLS_DOMAIN",

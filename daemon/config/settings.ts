@@ -1,4 +1,5 @@
 import type { Durability, LogFormat, LogLevel, StorageKind } from "./config.ts";
+import { isFingerprint } from "./fingerprint.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import { LISTEN_FORMS, parseListenRequest } from "./listen_address.ts";
 import { parsePeerAddress, PEER_FORMS } from "./peer_address.ts";
@@ -132,7 +133,7 @@ export const SETTINGS = {
     env: "MSGBUS_DISCOVER",
     doc:
       "Announce this daemon on the local network, and copy from daemons of the same tenant that are found there " +
-      "(multicast DNS, _msgbus._tcp). Needs --discover-secret-file or --peer-tls-ca, which decide who may be a peer.",
+      "(multicast DNS, _msgbus._tcp). Needs --discover-secret-file, --peer-tls-ca or --peer-tls-fingerprint, which decide who may be a peer.",
   }),
   discoverSecretFile: optional({
     flag: "--discover-secret-file",
@@ -157,6 +158,20 @@ export const SETTINGS = {
     "--peer-tls-ca",
     "MSGBUS_PEER_TLS_CA",
     "PEM file of the authority that peers must have.",
+  ),
+  peerTlsFingerprint: list(
+    {
+      flag: "--peer-tls-fingerprint",
+      argument: "<sha256>",
+      env: "MSGBUS_PEER_TLS_FINGERPRINTS",
+      default: undefined,
+      maxValues: CONFIG_LIMITS.peerFingerprints,
+      doc:
+        "SHA-256 of a certificate that peers may have, in place of --peer-tls-ca: such as one that a peer signed itself, " +
+        "whatever its names are. A daemon logs that of its own. Repeatable; with commas in the variable.",
+      wish: "64 hexadecimal digits, with or without colons",
+    },
+    (text) => isFingerprint(text) ? { value: text } : { problem: "it is no SHA-256" },
   ),
   peerTlsCert: file(
     "--peer-tls-cert",

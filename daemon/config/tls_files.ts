@@ -18,6 +18,7 @@ export function readTls(reader: SettingReader): TlsFiles | undefined {
 /** TLS to peers, or undefined where no flag asks for it. Throws ConfigError. */
 export function readPeerTls(reader: SettingReader): PeerTls | undefined {
   const caPath = reader.readable(SETTINGS.peerTlsCa);
+  const fingerprints = reader.value(SETTINGS.peerTlsFingerprint);
   const certPath = reader.readable(SETTINGS.peerTlsCert);
   const keyPath = reader.readable(SETTINGS.peerTlsKey);
   const domain = reader.value(SETTINGS.peerTlsDomain);
@@ -25,8 +26,17 @@ export function readPeerTls(reader: SettingReader): PeerTls | undefined {
   if (domain !== undefined && caPath === undefined) {
     throw missing(reader, SETTINGS.peerTlsDomain, SETTINGS.peerTlsCa);
   }
-  if (caPath === undefined && certPath === undefined) return undefined;
-  return { caPath, certPath, keyPath, domain };
+  if (caPath !== undefined && fingerprints.length > 0) {
+    throw new ConfigError(
+      "contradiction",
+      `Cannot use ${
+        reader.describe(SETTINGS.peerTlsFingerprint)
+      }: ${SETTINGS.peerTlsCa.flag} is given beside it, ` +
+        "and would not be asked; give one of both",
+    );
+  }
+  if (caPath === undefined && certPath === undefined && fingerprints.length === 0) return undefined;
+  return { caPath, fingerprints, certPath, keyPath, domain };
 }
 
 function requirePair(

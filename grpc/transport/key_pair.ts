@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 
 /** Which of the given texts is meant. */
-export type TlsPart = "cert" | "key" | "ca" | "clientCa";
+export type TlsPart = "cert" | "key" | "ca" | "clientCa" | "fingerprints";
 
 /** A text that can't be used for TLS. The message says why, without quoting the text. */
 export class TlsCredentialsError extends Error {

@@ -1,4 +1,5 @@
 import { type CertificateName, certificateNames } from "./certificate_names.ts";
+import { plainFingerprint } from "./fingerprint.ts";
 
 /** Who is at the other end, by a certificate that the server's client authority vouches for. */
 export interface PeerIdentity {
@@ -12,5 +13,5 @@ export interface PeerIdentity {
 
 /** The identity in a certificate (DER) whose SHA-256 is known. Throws DerError where the certificate can't be read. */
 export function peerIdentity(certificate: Uint8Array, sha256: string): PeerIdentity {
-  return { ...certificateNames(certificate), fingerprint: sha256.replaceAll(":", "").toLowerCase() };
+  return { ...certificateNames(certificate), fingerprint: plainFingerprint(sha256) };
 }

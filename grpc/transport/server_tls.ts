@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { plainFingerprint } from "./fingerprint.ts";
 import { isValidAt, readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
 
 /** What a server shows, and whom it lets in, as PEM texts. */
@@ -18,7 +19,7 @@ const MAX_CHAIN = 4;
 export class ServerTls {
   /** What was given. */
   readonly pem: ServerTlsOptions;
-  /** The subject of the certificate and the end of its validity, for logs. */
+  /** The subject of the certificate, the end of its validity and its fingerprint, for logs. */
   readonly summary: string;
   /** What clients will not like, one line each: an expired certificate, one without names. */
   readonly warnings: readonly string[];
@@ -32,7 +33,8 @@ export class ServerTls {
   ) {
     this.pem = pem;
     this.#roots = roots;
-    this.summary = `${JSON.stringify(leaf.subject)}, valid until ${leaf.validToDate.toISOString()}`;
+    this.summary = `${JSON.stringify(leaf.subject)}, valid until ${leaf.validToDate.toISOString()}, sha256 ` +
+      plainFingerprint(leaf.fingerprint256);
     this.warnings = [
       ...warningsOf(leaf, "the certificate", nowMs),
       ...namelessWarning(leaf),

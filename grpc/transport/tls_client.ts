@@ -1,6 +1,8 @@
+import type { X509Certificate } from "node:crypto";
 import type { ByteStream, Connect } from "./byte_stream.ts";
 import { showsExpiredCertificate } from "./expired_server.ts";
-import { readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
+import { plainFingerprint, readFingerprints, requireNoAuthorityBeside } from "./fingerprint.ts";
+import { isValidAt, readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
 import { NodeByteStream } from "./node_socket.ts";
 import { formatTcpAddress, type TcpAddress } from "./tcp.ts";
 import { TlsConnectError } from "./tls_connect_error.ts";
@@ -10,6 +12,12 @@ import { isAgreed, type TlsProtocol } from "./tls_protocol.ts";
 export interface TlsClientOptions {
   /** The authorities that may vouch for the server, in place of those that the runtime knows. */
   readonly ca?: string;
+  /**
+   * SHA-256 of the certificates that the server may have, in place of `ca`: 64 hexadecimal digits each, with or without
+   * colons (`openssl x509 -noout -fingerprint -sha256`). Such a certificate is trusted whoever issued it and whatever
+   * its names are, as long as it is valid by its dates: right for a device that signed its own.
+   */
+  readonly fingerprints?: readonly string[];
   /** The client's own certificate, followed by those between it and its authority; with `key`. */
   readonly cert?: string;
   /** That certificate's private key, not encrypted. */
@@ -21,7 +29,8 @@ export interface TlsClientOptions {
 /**
  * Connects to a TCP address with TLS and HTTP/2 (ALPN "h2"), on Deno, Node and Bun; with the protocol "http/1.1" for
  * `connectWebSocket`. A connection is opened when the
- * server's certificate was found to be valid, of a trusted authority, and for the right name. Throws TlsConnectError,
+ * server's certificate was found to be valid, and either of a trusted authority and for the right name, or one of those
+ * whose fingerprints are given. Throws TlsConnectError,
  * whose message says what was wrong, and TlsCredentialsError for unusable options.
  */
 export function connectTls(
@@ -37,7 +46,11 @@ export function connectTls(
 }
 
 /** Some runtimes take an unusable text as none at all. */
-async function checkCredentials({ ca, cert, key }: TlsClientOptions): Promise<void> {
+async function checkCredentials({ ca, fingerprints, cert, key }: TlsClientOptions): Promise<void> {
+  if (fingerprints !== undefined) {
+    readFingerprints(fingerprints);
+    requireNoAuthorityBeside(ca);
+  }
   if (ca !== undefined) await readCertificates("ca", ca);
   if (cert === undefined && key === undefined) return;
   if (cert === undefined) throw new TlsCredentialsError("cert", "it is missing beside the key");
@@ -48,7 +61,7 @@ async function checkCredentials({ ca, cert, key }: TlsClientOptions): Promise<vo
 
 async function shakeHands(
   address: TcpAddress,
-  { ca, cert, key, serverName }: TlsClientOptions,
+  { ca, fingerprints, cert, key, serverName }: TlsClientOptions,
   protocol: TlsProtocol,
   signal: AbortSignal | undefined,
 ): Promise<ByteStream> {
@@ -58,6 +71,7 @@ async function shakeHands(
   ]);
   const peer = `tls:${formatTcpAddress(address)}`;
   const name = serverName ?? address.hostname;
+  const pinned = fingerprints === undefined ? undefined : readFingerprints(fingerprints);
   // An IP address is no name to ask a server for (RFC 6066, 3).
   const servername = isIP(name) === 0 ? name : undefined;
   return await new Promise((resolve, reject) => {
@@ -72,8 +86,8 @@ async function shakeHands(
       checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
       ALPNProtocols: [protocol],
       minVersion: "TLSv1.2",
-      // Whatever the environment says.
-      rejectUnauthorized: true,
+      // Whatever the environment says. That the server has the certificate's key is checked either way.
+      rejectUnauthorized: pinned === undefined,
     });
     const abort = () => {
       socket.destroy();
@@ -91,6 +105,11 @@ async function shakeHands(
     });
     socket.on("secureConnect", () => {
       signal?.removeEventListener("abort", abort);
+      const problem = pinned && pinProblem(socket.getPeerX509Certificate(), pinned);
+      if (problem !== undefined) {
+        socket.destroy();
+        return reject(problem);
+      }
       if (!isAgreed(protocol, socket.alpnProtocol)) {
         socket.destroy();
         return reject(new TlsConnectError(protocol === "h2" ? "no_http2" : "no_http1"));
@@ -110,6 +129,19 @@ async function shakeHands(
       );
     });
   });
+}
+
+/** Why a certificate is not taken for one of those with these fingerprints. */
+function pinProblem(
+  certificate: X509Certificate | undefined,
+  fingerprints: readonly string[],
+): TlsConnectError | undefined {
+  if (certificate === undefined) return new TlsConnectError("wrong_certificate", "it showed none");
+  const shown = plainFingerprint(certificate.fingerprint256);
+  if (!fingerprints.includes(shown)) {
+    return new TlsConnectError("wrong_certificate", `it has sha256 ${shown}`);
+  }
+  return isValidAt(certificate, Date.now()) ? undefined : new TlsConnectError("expired");
 }
 
 /** Whether the other end just went away; what it said last may be lost with a reset. */

@@ -8,6 +8,8 @@ export type TlsConnectErrorCode =
   | "expired"
   /** It is for other names. */
   | "wrong_name"
+  /** It is none of those whose fingerprints were given. */
+  | "wrong_certificate"
   /** What the server sends is no TLS. */
   | "no_tls"
   /** The server speaks TLS, and was not asked in TLS. */
@@ -27,6 +29,7 @@ const TEXTS = {
   untrusted: "no trusted authority vouches for the server's certificate; give its authority as one to trust",
   expired: "the server's certificate is not valid now: expired, or not valid yet",
   wrong_name: "the server's certificate is for another name",
+  wrong_certificate: "the server's certificate is none of those whose fingerprints were given",
   no_tls: "the server does not speak TLS on this port",
   tls_only: "the server speaks only TLS on this port; connect with TLS",
   client_certificate_required: "the server demands a client certificate; give one and its key",

@@ -1,5 +1,6 @@
 /** TLS between our client, our listener, and others' clients, as streams of bytes. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import type { ByteStream } from "./byte_stream.ts";
 import { ServerTls, type ServerTlsOptions } from "./server_tls.ts";
 import { connectTcp } from "./tcp.ts";
@@ -373,6 +374,34 @@ Deno.test("connectTls refuses a server of another authority, an expired one, and
   }
 });
 
+Deno.test("connectTls takes a certificate by its fingerprint, whoever issued it and whatever its name is, and no other", async () => {
+  const { cert, key } = await stranger.issue({ commonName: "device" });
+  const colons = new X509Certificate(cert).fingerprint256;
+  const plain = colons.replaceAll(":", "").toLowerCase();
+  {
+    await using echo = await Echo.start({ cert, key, clientCa: authority.cert });
+    for (const fingerprints of [[colons], ["0".repeat(64), plain]]) {
+      const stream = await echo.connect({ fingerprints, ...client });
+      assert.equal(await exchange(stream, new Uint8Array(100_000)), 100_000);
+      stream.close();
+    }
+    await assertConnectError(
+      echo.connect({ fingerprints: ["0".repeat(64)], ...client }),
+      "wrong_certificate",
+    );
+    await assert.rejects(
+      echo.connect({ fingerprints: ["0".repeat(64)], ...client }),
+      new RegExp(`none of those whose fingerprints were given: it has sha256 ${plain}`),
+    );
+  }
+  const expired = await stranger.issue({ commonName: "device", ...past });
+  await using echo = await Echo.start(expired);
+  await assertConnectError(
+    echo.connect({ fingerprints: [new X509Certificate(expired.cert).fingerprint256] }),
+    "expired",
+  );
+});
+
 Deno.test("connectTls tells that the server demands a client certificate, or refuses the one it got", async () => {
   await using echo = await Echo.start(mutual);
   await assertConnectError(echo.connect(), "client_certificate_required");
@@ -418,6 +447,10 @@ Deno.test("connectTls says which option can't be used, and that nobody listens",
   await assert.rejects(connect({ ca: "x" }), /Cannot use `ca`: it holds no certificate/);
   await assert.rejects(connect({ cert: client.cert }), /Cannot use `key`: it is missing/);
   await assert.rejects(connect({ ...client, key: server.key }), /Cannot use `key`: it is not the key of/);
+  const zeros = "0".repeat(64);
+  await assert.rejects(connect({ fingerprints: ["ab"] }), /Cannot use `fingerprints`: "ab" is no SHA-256/);
+  await assert.rejects(connect({ fingerprints: [] }), /Cannot use `fingerprints`: there is none/);
+  await assert.rejects(connect({ ...trusted, fingerprints: [zeros] }), /`ca` is given beside them/);
   await assertConnectError(connect(trusted), "failed");
 });
 

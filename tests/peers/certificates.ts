@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { CertificateAuthority, type KeyPair } from "../../grpc/transport/testing/certificate_authority.ts";
 import type { TempFolder } from "../daemon_process.ts";
 
@@ -8,6 +9,8 @@ const client = await authority.issue({ commonName: "client" });
 /** The files of TLS between daemons, in a folder, and the flags that name them. */
 export class Certificates {
   readonly authority = authority;
+  /** What is served first, and meant by {@link pin}. */
+  readonly pinned = server;
   readonly #folder: TempFolder;
 
   private constructor(folder: TempFolder) {
@@ -35,6 +38,11 @@ export class Certificates {
   /** For who follows. */
   get trust(): readonly string[] {
     return ["--peer-tls-ca", this.#path("ca.pem")];
+  }
+
+  /** For who follows a daemon by its certificate alone. */
+  get pin(): readonly string[] {
+    return ["--peer-tls-fingerprint", new X509Certificate(server.cert).fingerprint256];
   }
 
   /** For who is asked for a certificate. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import type { ByteStream, Listener } from "../byte_stream.ts";
 import { ServerTls } from "../server_tls.ts";
 import type { TcpAddress } from "../tcp.ts";
@@ -14,6 +15,10 @@ const stranger = await CertificateAuthority.create("stranger");
 const good = await ServerTls.load(await authority.issueLocal());
 const OPTIONS = { protocol: "test" };
 const TRUSTING: QuicConnectOptions = { ...OPTIONS, ca: authority.cert };
+
+function fingerprint(cert: string): string {
+  return new X509Certificate(cert).fingerprint256;
+}
 
 function addressOf({ address }: Listener): TcpAddress {
   return { ...LOCAL, port: Number(/\d+$/.exec(address)?.[0]) };
@@ -103,13 +108,16 @@ Deno.test("connectQuic says what is wrong with the server's certificate or proto
     notBefore: new Date(Date.now() - 3 * HOUR_MS),
     notAfter: new Date(Date.now() - 2 * HOUR_MS),
   };
-  const expired = listenQuic(LOCAL, await ServerTls.load(await authority.issueLocal(past)), OPTIONS);
+  const pastCredentials = await authority.issueLocal(past);
+  const expired = listenQuic(LOCAL, await ServerTls.load(pastCredentials), OPTIONS);
   const listener = listenQuic(LOCAL, good, OPTIONS);
   const refused: readonly (readonly [Listener, QuicConnectOptions, Partial<TlsConnectError>])[] = [
     [listener, OPTIONS, { code: "untrusted" }],
     [expired, TRUSTING, { code: "expired" }],
     [listener, { ...TRUSTING, serverName: "other.example" }, { code: "wrong_name" }],
     [listener, { ...TRUSTING, protocol: "h3" }, { code: "failed" }],
+    [listener, { ...OPTIONS, fingerprints: ["0".repeat(64)] }, { code: "wrong_certificate" }],
+    [expired, { ...OPTIONS, fingerprints: [fingerprint(pastCredentials.cert)] }, { code: "expired" }],
   ];
   for (const [at, options, expected] of refused) {
     await assert.rejects(connectQuic(addressOf(at), options)(), (error) => {
@@ -120,6 +128,23 @@ Deno.test("connectQuic says what is wrong with the server's certificate or proto
   }
   listener.close();
   expired.close();
+});
+
+Deno.test("connectQuic takes a certificate by its fingerprint, whoever issued it and whatever its name is", async () => {
+  const { cert, key } = await stranger.issue({ commonName: "device" });
+  const listener = listenQuic(LOCAL, await ServerTls.load({ cert, key }), OPTIONS);
+  const options = { ...OPTIONS, fingerprints: ["0".repeat(64), fingerprint(cert)] };
+  const client = await connectQuic(addressOf(listener), options)();
+  await client.write(Uint8Array.of(1));
+  const server = await listener.accept() ?? assert.fail("the listener is closed");
+  assert.deepEqual(await server.read(), Uint8Array.of(1));
+  client.close();
+  server.close();
+  await assert.rejects(
+    connectQuic(addressOf(listener), { ...options, ca: stranger.cert })(),
+    /Cannot use `fingerprints`: `ca` is given beside them/,
+  );
+  listener.close();
 });
 
 Deno.test("listenQuic closes a client that opens no stream in time", async () => {
