@@ -67,6 +67,25 @@ export class Message {
     return typeof this.#source === "string" ? this.#source : this.#source.id;
   }
 
+  /** Characters of {@link id}, which are ASCII. */
+  get idLength(): number {
+    return typeof this.#source === "string"
+      ? this.#source.length
+      : this.#source.kept?.idLength ?? this.id.length;
+  }
+
+  /** Writes {@link id}; returns where it ends. Of what was read from the store no text is made for that. */
+  putId(bytes: Uint8Array, at: number): number {
+    const { kept } = this;
+    if (kept !== undefined) {
+      kept.putId(bytes, at);
+      return at + kept.idLength;
+    }
+    const { id } = this;
+    for (let i = 0; i < id.length; i++) bytes[at + i] = id.charCodeAt(i);
+    return at + id.length;
+  }
+
   /** Its bytes as the store has them, where it was read from there. */
   get kept(): KeptBytes | undefined {
     return typeof this.#source === "string" ? undefined : this.#source.kept;

@@ -37,9 +37,9 @@ export class EnvelopeEncoder {
   }
 
   #encode(message: Message): FramedMessage {
-    const { id, payload, headers, headId, createdAtMs, deleted } = message;
+    const { idLength, payload, headers, headId, createdAtMs, deleted } = message;
     const log = this.#logFields(message);
-    const idBytes = 1 + varintBytes(id.length) + id.length;
+    const idBytes = 1 + varintBytes(idLength) + idLength;
     const payloadBytes = payload.length === 0 ? 0 : 1 + varintBytes(payload.length) + payload.length;
     const envelopeBytes = idBytes + log.length + 1 + varintBytes(headId) + payloadBytes + headers.length + 1 +
       varintBytes(createdAtMs) + (deleted ? 2 : 0);
@@ -48,8 +48,7 @@ export class EnvelopeEncoder {
     bytes[at++] = RESPONSE_MESSAGE;
     at = putVarint(bytes, at, envelopeBytes);
     bytes[at++] = ID;
-    at = putVarint(bytes, at, id.length);
-    for (let i = 0; i < id.length; i++) bytes[at++] = id.charCodeAt(i);
+    at = message.putId(bytes, putVarint(bytes, at, idLength));
     bytes.set(log, at);
     at += log.length;
     bytes[at++] = HEAD_ID;

@@ -15,7 +15,16 @@
  * @module
  */
 
-import { addToUuid, formatUuid, isNextUuid, parseUuid, timeOfUuid, UUID_BYTES } from "./uuid_bytes.ts";
+import {
+  addToUuid,
+  formatUuid,
+  isNextUuid,
+  parseUuid,
+  putUuidText,
+  timeOfUuid,
+  UUID_BYTES,
+  UUID_TEXT_LENGTH,
+} from "./uuid_bytes.ts";
 
 const MESSAGE = 0x12;
 const UUID = 0x0a;
@@ -396,6 +405,17 @@ export class MessageReader {
   #damaged(): DamagedMessagesError {
     return new DamagedMessagesError(this.#at);
   }
+}
+
+/** Bytes of an id's text, by the count that a {@link MessageReader} told. */
+export function idLength(idCount: number): number {
+  return idCount >= 0 ? UUID_TEXT_LENGTH : -idCount - 1;
+}
+
+/** Writes the text of the id at the place and with the count that a {@link MessageReader} of `bytes` told. */
+export function putId(bytes: Uint8Array, idAt: number, idCount: number, into: Uint8Array, at: number): void {
+  if (idCount >= 0) putUuidText(into, at, bytes, idAt, idCount);
+  else into.set(bytes.subarray(idAt, idAt + idLength(idCount)), at);
 }
 
 /** The id at the place and with the count that a {@link MessageReader} of these bytes told: making it can wait. */

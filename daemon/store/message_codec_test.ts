@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
   DamagedMessagesError,
+  idLength,
   MessageReader,
   MessageWriter,
+  putId,
   readId,
   requireHeaders,
 } from "./message_codec.ts";
@@ -110,15 +112,25 @@ Deno.test("MessageReader has the time of an id into which counting on has carrie
   ]);
 });
 
-Deno.test("readId makes the id later", () => {
-  const bytes = write(MESSAGES);
+Deno.test("readId makes the id later, and putId writes the same", () => {
+  const carried = ["018f0000-1234-7fff-bfff-ffffffffffff", "018f0000-1234-7fff-c000-000000000000"];
+  const messages = [
+    ...MESSAGES,
+    ...MESSAGES.slice(0, 2).map((one, at) => ({ ...one, id: carried[at] ?? "" })),
+  ];
+  const bytes = write(messages);
   const reader = new MessageReader(bytes);
-  const ids: (() => string)[] = [];
+  const ids: (() => readonly string[])[] = [];
   while (reader.next()) {
     const [at, count] = [reader.idAt, reader.idCount];
-    ids.push(() => readId(bytes, at, count));
+    ids.push(() => {
+      const into = new Uint8Array(idLength(count) + 2);
+      putId(bytes, at, count, into, 1);
+      assert.deepEqual([into[0], into.at(-1)], [0, 0]);
+      return [readId(bytes, at, count), new TextDecoder().decode(into.subarray(1, -1))];
+    });
   }
-  assert.deepEqual(ids.map((id) => id()), MESSAGES.map(({ id }) => id));
+  assert.deepEqual(ids.map((id) => id()), messages.map(({ id }) => [id, id]));
 });
 
 Deno.test("MessageWriter.copy keeps each message, from any one on, or deletes it", () => {

@@ -76,6 +76,10 @@ export interface KeptBytes {
   readonly to: number;
   /** Whether its id is among them; otherwise it follows that of the message before. */
   readonly named: boolean;
+  /** Bytes of its id as text. */
+  readonly idLength: number;
+  /** Writes that text: cheaper than making a string of it. */
+  putId(into: Uint8Array, at: number): void;
 }
 
 /** A message as it was read back. Its topic and origin are those of the call. */

@@ -2,13 +2,18 @@
 
 export const UUID_BYTES = 16;
 
-const TEXT_LENGTH = 36;
+/** Characters of a text. */
+export const UUID_TEXT_LENGTH = 36;
+
 const VERSION_AT = 6;
 const VERSION_7 = 0x70;
 const LOW_AT = 10;
 const LOW_END = 2 ** 48;
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** The character codes of the digits. */
+const DIGITS = new TextEncoder().encode("0123456789abcdef");
 
 /** The value of each lower-case hex digit by its character code; NO_DIGIT for every other one. */
 const NO_DIGIT = 255;
@@ -22,7 +27,7 @@ const DIGITS_AT = Uint8Array.of(0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 3
 
 /** Writes the 16 bytes of a canonical text. False where it is none; what is written then means nothing. */
 export function parseUuid(text: string, into: Uint8Array): boolean {
-  if (text.length !== TEXT_LENGTH) return false;
+  if (text.length !== UUID_TEXT_LENGTH) return false;
   for (const at of DASHES_AT) if (text.charCodeAt(at) !== DASH) return false;
   let codes = 0;
   let nibbles = 0;
@@ -51,6 +56,27 @@ export function formatUuid(bytes: Uint8Array, at = 0, plus = 0): string {
   const [left, right] = [Math.floor(low / 0x100_0000), low % 0x100_0000];
   return text + HEX[left >>> 16] + HEX[left >>> 8 & 0xff] + HEX[left & 0xff] +
     HEX[right >>> 16] + HEX[right >>> 8 & 0xff] + HEX[right & 0xff];
+}
+
+/** Writes the same text as ASCII: without a string in between that takes a quarter of the time. */
+export function putUuidText(into: Uint8Array, to: number, bytes: Uint8Array, at: number, plus: number): void {
+  if (carries(bytes, at, plus)) return putUuidText(into, to, sumOf(bytes, at, plus), 0, 0);
+  for (const dashAt of DASHES_AT) into[to + dashAt] = DASH;
+  for (let i = 0; i < LOW_AT; i++) putHex(into, to + (DIGITS_AT[i] ?? 0), bytes[at + i] ?? 0);
+  const low = lowOf(bytes, at) + plus;
+  const [left, right] = [Math.floor(low / 0x100_0000), low % 0x100_0000];
+  const end = to + UUID_TEXT_LENGTH;
+  putHex(into, end - 12, left >>> 16);
+  putHex(into, end - 10, left >>> 8 & 0xff);
+  putHex(into, end - 8, left & 0xff);
+  putHex(into, end - 6, right >>> 16);
+  putHex(into, end - 4, right >>> 8 & 0xff);
+  putHex(into, end - 2, right & 0xff);
+}
+
+function putHex(into: Uint8Array, at: number, byte: number): void {
+  into[at] = DIGITS[byte >>> 4] ?? 0;
+  into[at + 1] = DIGITS[byte & 0xf] ?? 0;
 }
 
 /**

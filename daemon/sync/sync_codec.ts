@@ -100,20 +100,16 @@ function decodeNews(bytes: Uint8Array): SyncResponse {
   }
 }
 
-function messageBytes({ id, payload, headers, createdAtMs, deleted }: Message): number {
-  return 1 + varintBytes(id.length) + id.length +
+function messageBytes({ idLength, payload, headers, createdAtMs, deleted }: Message): number {
+  return 1 + varintBytes(idLength) + idLength +
     (payload.length === 0 ? 0 : 1 + varintBytes(payload.length) + payload.length) + headers.length +
     1 + varintBytes(createdAtMs) + (deleted ? 2 : 0);
 }
 
-function putMessage(
-  bytes: Uint8Array,
-  at: number,
-  { id, payload, headers, createdAtMs, deleted }: Message,
-): number {
+function putMessage(bytes: Uint8Array, at: number, message: Message): number {
+  const { payload, headers, createdAtMs, deleted } = message;
   bytes[at++] = ID;
-  at = putVarint(bytes, at, id.length);
-  for (let i = 0; i < id.length; i++) bytes[at++] = id.charCodeAt(i); // ids are ASCII
+  at = message.putId(bytes, putVarint(bytes, at, message.idLength));
   if (payload.length > 0) {
     bytes[at++] = PAYLOAD;
     at = putVarint(bytes, at, payload.length);

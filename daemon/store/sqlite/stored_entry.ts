@@ -1,4 +1,4 @@
-import { MessageReader, readId } from "../message_codec.ts";
+import { idLength, MessageReader, putId, readId } from "../message_codec.ts";
 import type { KeptBytes, LogName, NodeName, SequencedMessage, StoredMessage } from "../store.ts";
 
 /** Messages of a page whose heads and sequences follow one another. */
@@ -42,6 +42,14 @@ class StoredEntry implements StoredMessage, KeptBytes {
   /** Itself: an object less for each message. */
   get kept(): KeptBytes {
     return this;
+  }
+
+  get idLength(): number {
+    return idLength(this.#idCount);
+  }
+
+  putId(into: Uint8Array, at: number): void {
+    putId(this.bytes, this.#idAt, this.#idCount, into, at);
   }
 
   get id(): string {
