@@ -4,8 +4,8 @@ import type { HeaderField } from "./http2/hpack/header_field.ts";
 const NAME = /^[0-9a-z_.-]+$/;
 /** ASCII-Value: printable ASCII. */
 const TEXT = /^[\x20-\x7e]*$/;
-/** Names that belong to the protocol itself. */
-const RESERVED = /^(:|grpc-)|^(content-type|te|host|connection|user-agent)$/;
+/** Names that belong to the protocol itself, beside those that begin with ":" or "grpc-". */
+const RESERVED: ReadonlySet<string> = new Set(["content-type", "te", "host", "connection", "user-agent"]);
 
 /** A text value, or bytes for a name that ends with "-bin". */
 export type MetadataValue = string | Uint8Array;
@@ -46,7 +46,7 @@ export class Metadata {
   /** Adds a value; spaces around a text are dropped, for they can't travel. Throws TypeError where the name or the value can't. */
   append(name: string, value: MetadataValue): void {
     const key = name.toLowerCase();
-    if (!NAME.test(key) || RESERVED.test(key)) {
+    if (!NAME.test(key) || isReserved(key)) {
       throw new TypeError(`Cannot set metadata "${name}": the name is reserved or not of 0-9 a-z _ - .`);
     }
     if (key.endsWith("-bin") ? typeof value === "string" : typeof value !== "string" || !TEXT.test(value)) {
@@ -55,10 +55,14 @@ export class Metadata {
       );
     }
     // White space at either end of a field makes a message malformed (RFC 9113 §8.2.1).
-    const kept = typeof value === "string" ? value.trim() : value;
-    const values = this.#values.get(key);
-    if (values === undefined) this.#values.set(key, [kept]);
-    else values.push(kept);
+    this.#add(key, typeof value === "string" ? value.trim() : value);
+  }
+
+  /** Adds what is known to be good: every call passes here. */
+  #add(name: string, value: MetadataValue): void {
+    const values = this.#values.get(name);
+    if (values === undefined) this.#values.set(name, [value]);
+    else values.push(value);
   }
 
   /** All pairs of name and value. */
@@ -72,16 +76,16 @@ export class Metadata {
   static fromFields(fields: readonly HeaderField[]): Metadata {
     const metadata = new Metadata();
     for (const { name, value } of fields) {
-      if (RESERVED.test(name) || !NAME.test(name)) continue;
+      if (isReserved(name) || !NAME.test(name)) continue;
       if (!name.endsWith("-bin")) {
-        if (TEXT.test(value)) metadata.append(name, value);
+        if (TEXT.test(value)) metadata.#add(name, value.trim());
         else (metadata.#unreadable ??= new Set()).add(name);
         continue;
       }
       // Several binary values may come joined by commas (gRPC over HTTP/2, Custom-Metadata).
       for (const part of value.split(",")) {
         const bytes = decodeBase64(part.trim());
-        if (bytes !== undefined) metadata.append(name, bytes);
+        if (bytes !== undefined) metadata.#add(name, bytes);
         else (metadata.#unreadable ??= new Set()).add(name);
       }
     }
@@ -115,4 +119,8 @@ export function decodeBase64(text: string): Uint8Array | undefined {
     // Not base64: there is no value to give.
     return undefined;
   }
+}
+
+function isReserved(name: string): boolean {
+  return name.startsWith(":") || name.startsWith("grpc-") || RESERVED.has(name);
 }
