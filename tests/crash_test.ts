@@ -1,6 +1,7 @@
 /** What was acknowledged survives the death of the process. */
 import assert from "node:assert/strict";
 import { connect } from "@msgbus/sdk";
+import { SqliteStore } from "../daemon/store/sqlite/store.ts";
 import { DaemonProcess, TempFolder } from "./daemon_process.ts";
 
 const TOTAL = 10_000;
@@ -74,3 +75,56 @@ Deno.test("kill -9 keeps deletions and queues as they were acknowledged", async 
   const message = await client.fifo("q").peek();
   assert.deepEqual([message?.id, message?.sequence, message?.attempts], [front, 2, 1]);
 });
+
+for (const whose of ["own", "copied"]) {
+  Deno.test(`kill -9 in the middle of a long deletion of a log that is ${whose}: what is marked is deleted, and the rest is when it comes again`, async () => {
+    await using folder = await TempFolder.make();
+    const path = `${folder.path}/bus.sqlite`;
+    const origin = { tenantId: "tenant", blName: "line", deviceId: whose === "own" ? "local" : "other" };
+    const program = new URL("./crash_deleter.ts", import.meta.url).pathname;
+    const deleting = (most: number) =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", program, path, whose, `${most}`],
+        stdout: "piped",
+      });
+    /** Whether each message is deleted, and the ranges of the markers. */
+    const stored = async () => {
+      const store = await SqliteStore.open({ path });
+      const limits = { messages: 1_000, bytes: 64 << 20 };
+      const messages = await store.read("t", origin, 1, limits);
+      const markers = await store.read("$msgbus.delete", origin, 1, limits);
+      await store.close();
+      return {
+        deleted: messages.map(({ deleted }) => deleted),
+        ranges: markers.map(({ payload }) => {
+          const { from_head_id: from, to_head_id: to } = JSON.parse(new TextDecoder().decode(payload));
+          return [from, to] as [from: number, to: number];
+        }),
+      };
+    };
+    for (let parts = 3; parts <= 9; parts += 3) {
+      const child = deleting(6).spawn();
+      let lines = 0;
+      for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+        lines += text.split("\n").length - 1;
+        if (lines < 3) continue;
+        child.kill("SIGKILL");
+        break;
+      }
+      await child.status;
+      const { deleted, ranges } = await stored();
+      const count = deleted.filter((each) => each).length;
+      assert.ok(count >= 3 * parts && count < 60, `${count} are deleted after ${parts} parts`);
+      assert.deepEqual(deleted, deleted.map((_, at) => at < count), "from the front, without a gap");
+      if (whose === "copied") assert.deepEqual(ranges, [], "the marker comes with the last part");
+      else {for (let head = 1; head <= 60; head++) {
+          const marked = ranges.some(([from, to]) => from <= head && head <= to);
+          assert.equal(marked, head <= count, `head ${head} is marked where it is deleted`);
+        }}
+    }
+    assert.equal((await deleting(100).output()).code, 0);
+    const { deleted, ranges } = await stored();
+    assert.deepEqual(deleted, Array(60).fill(true));
+    if (whose === "copied") assert.deepEqual(ranges, [[1, 60]]);
+  });
+}

@@ -116,7 +116,7 @@ export class Bus {
       now: () => this.#now(),
       flush: () => this.#publisher.flush(),
     });
-    const line = new DeletionLine(limits.deletedHeads);
+    const line = new DeletionLine(limits);
     this.#deleter = new RangeDeleter({
       store: options.store,
       node: options.node,
@@ -266,7 +266,8 @@ export class Bus {
    * Fails with a ConflictError (failed_precondition) when a message differs from the one that is stored, with
    * failed_precondition when messages before them are missing or a delete marker is none of their origin's, with
    * invalid_argument or resource_exhausted. Then nothing was changed; but where delete markers delete more than
-   * `limits.deletedHeads` together, they are stored in slices, and those before the one that failed are.
+   * `limits.deletedHeads` or `deletedBytes` together, they are stored in slices, and those before the one that failed are;
+   * of one that deletes more by itself, a part may be erased before it is stored.
    */
   replicate(request: ReplicateRequest): Promise<number> {
     return this.#replicator.replicate(request);
@@ -388,7 +389,7 @@ export class Bus {
    * messages of the topic `$msgbus.delete`. Settles with the number of messages newly marked; without any message in
    * the range it is 0 and there is no marker.
    *
-   * A long range goes in slices of `limits.deletedHeads`, each marked in one transaction with a marker of its own; other
+   * A long range goes in slices of `limits.deletedHeads` and `deletedBytes`, each marked in one transaction with a marker of its own; other
    * calls have their turn in between. It goes on to its end although nobody waits for it any more, as every write does.
    *
    * Fails with invalid_argument (also when from > to), permission_denied (another node's log, a reserved topic),

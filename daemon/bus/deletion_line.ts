@@ -1,5 +1,14 @@
-interface Waiting {
+import type { BusLimits } from "./limits.ts";
+
+/** What a deletion has to do. */
+export interface DeletionSize {
   readonly heads: number;
+  /** Bytes that are kept for them, roughly. */
+  readonly bytes: number;
+}
+
+interface Waiting {
+  readonly size: DeletionSize;
   readonly start: () => void;
 }
 
@@ -8,29 +17,35 @@ interface Waiting {
  * waits for no more than that. They begin in the order in which they came; many short ones go together.
  */
 export class DeletionLine {
-  readonly #maxHeads: number;
+  readonly #limits: Pick<BusLimits, "deletedHeads" | "deletedBytes">;
+  #underWay = 0;
   #heads = 0;
+  #bytes = 0;
   readonly #waiting: Waiting[] = [];
 
-  /** `maxHeads` are deleted at a time; more than that go alone. */
-  constructor(maxHeads: number) {
-    this.#maxHeads = maxHeads;
+  /** Within the limits deletions go together; one that exceeds them goes alone. */
+  constructor(limits: Pick<BusLimits, "deletedHeads" | "deletedBytes">) {
+    this.#limits = limits;
   }
 
-  /** Calls, at once where there is room, what deletes so many heads. Settles as that does. */
-  run<T>(heads: number, call: () => Promise<T>): Promise<T> {
-    if (this.#waiting.length === 0 && this.#hasRoom(heads)) return this.#run(heads, call);
+  /** Calls, at once where there is room, what deletes so much. Settles as that does. */
+  run<T>(size: DeletionSize, call: () => Promise<T>): Promise<T> {
+    if (this.#waiting.length === 0 && this.#hasRoom(size)) return this.#run(size, call);
     return new Promise((resolve) => {
-      this.#waiting.push({ heads, start: () => resolve(this.#run(heads, call)) });
+      this.#waiting.push({ size, start: () => resolve(this.#run(size, call)) });
     });
   }
 
-  async #run<T>(heads: number, call: () => Promise<T>): Promise<T> {
+  async #run<T>({ heads, bytes }: DeletionSize, call: () => Promise<T>): Promise<T> {
+    this.#underWay++;
     this.#heads += heads;
+    this.#bytes += bytes;
     try {
       return await call();
     } finally {
+      this.#underWay--;
       this.#heads -= heads;
+      this.#bytes -= bytes;
       this.#startNext();
     }
   }
@@ -38,7 +53,7 @@ export class DeletionLine {
   #startNext(): void {
     for (
       let [next] = this.#waiting;
-      next !== undefined && this.#hasRoom(next.heads);
+      next !== undefined && this.#hasRoom(next.size);
       [next] = this.#waiting
     ) {
       this.#waiting.shift();
@@ -46,7 +61,16 @@ export class DeletionLine {
     }
   }
 
-  #hasRoom(heads: number): boolean {
-    return this.#heads === 0 || this.#heads + heads <= this.#maxHeads;
+  #hasRoom({ heads, bytes }: DeletionSize): boolean {
+    return this.#underWay === 0 || fits(this.#limits, this.#heads + heads, this.#bytes + bytes);
   }
+}
+
+/** Whether so much may be deleted at a time. */
+export function fits(
+  { deletedHeads, deletedBytes }: Pick<BusLimits, "deletedHeads" | "deletedBytes">,
+  heads: number,
+  bytes: number,
+): boolean {
+  return heads <= deletedHeads && bytes <= deletedBytes;
 }

@@ -18,10 +18,11 @@ export interface BusLimits {
   readonly pageBytes: number;
   /**
    * Heads that are deleted in one transaction, over all callers; a longer range is deleted in slices, and other writes
-   * wait for one of them only. A peer's delete marker is one slice, whatever it deletes. Default 20,000: 21 ms with
-   * payloads of 100 bytes, 200 ms with 1,000; slices of 50,000 took 51 and 440 ms.
+   * wait for one of them only. Default 20,000: 21 ms with payloads of 100 bytes; slices of 50,000 took 51 ms.
    */
   readonly deletedHeads: number;
+  /** The same in bytes that are kept of the messages; one larger message is a slice of its own. Default 8 MiB. */
+  readonly deletedBytes: number;
   /** Messages one log keeps in memory for its live subscribers; the oldest leave, slower ones read the store. Default 4,096. */
   readonly recentMessagesPerLog: number;
   /** The same in bytes. Default 4 MiB. */
@@ -40,6 +41,7 @@ export const DEFAULT_BUS_LIMITS: BusLimits = {
   pageMessages: 1_000,
   pageBytes: 1 * MIB,
   deletedHeads: 20_000,
+  deletedBytes: 8 * MIB,
   recentMessagesPerLog: 4_096,
   recentBytesPerLog: 4 * MIB,
   recentBytes: 64 * MIB,

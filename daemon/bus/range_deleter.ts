@@ -16,7 +16,7 @@ export interface DeletionPorts {
   readonly node: NodeName;
   readonly logs: Logs;
   readonly admission: Admission;
-  /** Of `limits.deletedHeads`, shared with what else deletes. */
+  /** Shared with what else deletes. */
   readonly line: DeletionLine;
   readonly limits: BusLimits;
   readonly uuids: UuidGenerator;
@@ -29,8 +29,8 @@ export interface DeletionPorts {
 const NO_BYTES = new Uint8Array();
 
 /**
- * Deletes ranges of the node's own logs: a slice of `BusLimits.deletedHeads` at a time, each with its marker in one
- * transaction, so that other calls have their turn in between.
+ * Deletes ranges of the node's own logs: a slice of `BusLimits.deletedHeads` and `deletedBytes` at a time, each with its
+ * marker in one transaction, so that other calls have their turn in between.
  */
 export class RangeDeleter {
   readonly #ports: DeletionPorts;
@@ -41,35 +41,54 @@ export class RangeDeleter {
 
   /** Settles with the number of messages newly marked. Rejects with BusError; what is deleted by then stays deleted. */
   async delete(log: Log, from: number, to: number): Promise<number> {
-    const { admission, line, limits } = this.#ports;
     const action = `delete from "${log.topic}"`;
     const { departures } = log;
     let count = 0;
     for (let next = from; next <= to;) {
-      const last = Math.min(to, next + limits.deletedHeads - 1);
       try {
-        const first = next;
-        count += await line.run(last - first + 1, async () => {
-          admission.checkOpen(action);
-          if (log.departures !== departures) {
-            throw new BusError(
-              "unavailable",
-              `Cannot ${action}: the log was set aside meanwhile; begin anew`,
-            );
-          }
-          return await this.#deleteSlice(log, first, last);
-        });
+        const { last, deletedCount } = await this.#deleteNext(action, log, departures, next, to);
+        count += deletedCount;
+        next = last + 1;
       } catch (error) {
         const failure = toBusError(action, error);
         throw next === from ? failure : incomplete(failure, from, next - 1, to);
       }
-      next = last + 1;
     }
     return count;
   }
 
+  /** Deletes the slice that begins at a head, when it is its turn. */
+  async #deleteNext(
+    action: string,
+    log: Log,
+    departures: number,
+    from: number,
+    to: number,
+  ): Promise<{ readonly last: number; readonly deletedCount: number }> {
+    const { store, node, admission, line, limits } = this.#ports;
+    admission.checkOpen(action);
+    admission.enter(0);
+    try {
+      const most = Math.min(to, from + limits.deletedHeads - 1);
+      const { to: last, bytes } = await store.extent(log.topic, node, from, most, limits.deletedBytes);
+      const deletedCount = await line.run({ heads: last - from + 1, bytes }, async () => {
+        admission.checkOpen(action);
+        if (log.departures !== departures) {
+          throw new BusError(
+            "unavailable",
+            `Cannot ${action}: the log was set aside meanwhile; begin anew`,
+          );
+        }
+        return await this.#deleteSlice(log, from, last);
+      });
+      return { last, deletedCount };
+    } finally {
+      admission.exit(0);
+    }
+  }
+
   async #deleteSlice(log: Log, from: number, to: number): Promise<number> {
-    const { store, node, logs, admission, uuids, now, flush } = this.#ports;
+    const { store, node, logs, uuids, now, flush } = this.#ports;
     flush(); // calls reach the store in the order in which they were made
     const createdAtMs = now();
     const marker = {
@@ -80,26 +99,21 @@ export class RangeDeleter {
       payload: encodeDeleteMarker(log.topic, node, from, to, createdAtMs),
       headers: NO_BYTES,
     };
-    admission.enter(0);
-    try {
-      const { marker: { headId, sequence }, deletedCount, erased } = await store.deleteRange(
-        log.topic,
-        node,
-        from,
-        to,
-        marker,
-      );
-      log.markDeleted(from, to);
-      const markers = logs.getOrAdd(DELETE_TOPIC, node);
-      const { id, payload } = marker;
-      markers.commit(
-        new Message(DELETE_TOPIC, node, headId, sequence, id, createdAtMs, payload, NO_BYTES, false),
-      );
-      markers.wake();
-      if (erased) return deletedCount;
-    } finally {
-      admission.exit(0);
-    }
+    const { marker: { headId, sequence }, deletedCount, erased } = await store.deleteRange(
+      log.topic,
+      node,
+      from,
+      to,
+      marker,
+    );
+    log.markDeleted(from, to);
+    const markers = logs.getOrAdd(DELETE_TOPIC, node);
+    const { id, payload } = marker;
+    markers.commit(
+      new Message(DELETE_TOPIC, node, headId, sequence, id, createdAtMs, payload, NO_BYTES, false),
+    );
+    markers.wake();
+    if (erased) return deletedCount;
     throw new BusError(
       "resource_exhausted",
       `Cannot erase from "${log.topic}": heads ${from} to ${to} are deleted, but the node has no space to erase their bytes; ` +

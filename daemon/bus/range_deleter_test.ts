@@ -65,6 +65,20 @@ Deno.test("Bus.deleteRange deletes a long range in slices with markers of their 
   assert.deepEqual(ranges, [[1, 10], [11, 20], [21, 25]]);
 });
 
+Deno.test("Bus.deleteRange deletes no more bytes at a time than its limit; a larger message goes alone", async () => {
+  const store = new ToldStore();
+  const bus = await openTestBus(store, { deletedBytes: 1_000 });
+  const sizes = [400, 400, 400, 3_000, 1, 1, 998, 1, 999];
+  await Promise.all(sizes.map((size) => publishText(bus, "t", "x".repeat(size))));
+  const slices: string[] = [];
+  store.deleted = (from, to) => slices.push(`${from}-${to}`);
+  assert.equal(await bus.deleteRange({ topic: "t", fromHeadId: 1, toHeadId: 9 }), 9);
+  assert.deepEqual(slices, ["1-2", "3-3", "4-4", "5-7", "8-9"]);
+  slices.length = 0;
+  assert.equal(await bus.deleteRange({ topic: "t", fromHeadId: 1, toHeadId: 9 }), 0);
+  assert.deepEqual(slices, ["1-9"], "what is deleted has no bytes");
+});
+
 Deno.test("Bus.deleteRange: of callers whose ranges overlap each counts what it deleted, and all is deleted", async () => {
   const bus = await openTestBus(new MemoryStore(), LIMITS);
   await publishMany(bus, 45);

@@ -1,6 +1,13 @@
-import type { NodeName, Replicated, ReplicatedMessage, Store, StoredMessage } from "../store/store.ts";
+import type {
+  DeletedRange,
+  MarkedRange,
+  NodeName,
+  Replicated,
+  ReplicatedMessage,
+  Store,
+  StoredMessage,
+} from "../store/store.ts";
 import type { Admission } from "./admission.ts";
-import { type DeletedRange, readDeleteMarker } from "./delete_marker.ts";
 import type { DeletionLine } from "./deletion_line.ts";
 import { BusError, ConflictError, toBusError } from "./error.ts";
 import type { FifoForwarding } from "./fifo_forwarding.ts";
@@ -8,38 +15,15 @@ import { canonicalHeaders } from "./headers.ts";
 import { type BusLimits, FORWARDING_HEADER_BYTES } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { Logs } from "./logs.ts";
+import { type CopiedLog, MarkerReplicator, markersOf } from "./marker_replicator.ts";
 import { Message } from "./message.ts";
-import {
-  checkName,
-  checkNode,
-  DELETE_TOPIC,
-  formatNode,
-  isName,
-  isSameNode,
-  RESERVED_TOPIC_PREFIX,
-} from "./names.ts";
+import { checkName, checkNode, DELETE_TOPIC, isSameNode, RESERVED_TOPIC_PREFIX } from "./names.ts";
 import { pendingBytes } from "./pending_publish.ts";
 import type { ReplicateRequest } from "./requests.ts";
 
 /** Ids are UUIDs; of what else a peer may have made, this goes over the wire as it is. */
 const ASCII = /^[\x20-\x7e]+$/;
 const NO_BYTES = new Uint8Array();
-
-/** What a marker deletes. */
-interface MarkedRange extends DeletedRange {
-  /** The marker's head. */
-  readonly markedBy: number;
-}
-
-/** Whose messages are copied. */
-type CopiedLog = Pick<ReplicateRequest, "topic" | "incarnation"> & { readonly origin: NodeName };
-
-/** What is stored of the delete markers of a batch in one transaction. */
-interface MarkerSlice {
-  readonly messages: readonly ReplicatedMessage[];
-  /** How many heads that deletes of what is stored, at most. */
-  readonly heads: number;
-}
 
 /** Takes copies of other nodes' logs to the store and to the subscribers. */
 export class Replicator {
@@ -48,7 +32,7 @@ export class Replicator {
   readonly #logs: Logs;
   readonly #admission: Admission;
   readonly #fifo: FifoForwarding;
-  readonly #line: DeletionLine;
+  readonly #markers: MarkerReplicator;
   readonly #limits: BusLimits;
 
   constructor(
@@ -65,8 +49,15 @@ export class Replicator {
     this.#logs = logs;
     this.#admission = admission;
     this.#fifo = fifo;
-    this.#line = line;
     this.#limits = limits;
+    this.#markers = new MarkerReplicator({
+      store,
+      logs,
+      admission,
+      line,
+      limits,
+      commit: (copy, messages, deletes) => this.#commit(copy, messages, deletes),
+    });
   }
 
   /** See `Bus.replicate`. */
@@ -83,22 +74,14 @@ export class Replicator {
     if (first === undefined) return this.#logs.get(topic, origin)?.head ?? 0;
     const checked = messages.map((message, at) => this.#checked(topic, message, first.headId + at));
     if (own && !adopt) return await this.#compare(topic, checked);
-    const deletes = topic === DELETE_TOPIC ? await this.#deletesOf(origin, request.incarnation, checked) : [];
-    const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
     const copy = { topic, origin, incarnation: request.incarnation };
+    if (topic === DELETE_TOPIC) await this.#requireMarkers(copy, checked);
+    const bytes = checked.reduce((sum, { payload, headers }) => sum + pendingBytes(payload, headers), 0);
     this.#admission.enter(bytes);
     try {
-      if (topic !== DELETE_TOPIC) return await this.#commit(copy, checked, deletes);
-      // All of them enter the line now: batches that come meanwhile go behind the last one.
-      const slices = await Promise.allSettled(
-        this.#slices(origin, checked, deletes).map(({ messages, heads }) =>
-          this.#line.run(heads, () => this.#storeMarkers(action, copy, messages))
-        ),
-      );
-      return slices.reduce((_, slice) => {
-        if (slice.status === "rejected") throw slice.reason;
-        return slice.value;
-      }, 0);
+      return topic === DELETE_TOPIC
+        ? await this.#markers.replicate(action, copy, checked)
+        : await this.#commit(copy, checked, []);
     } catch (error) {
       throw toBusError(action, error);
     } finally {
@@ -106,53 +89,17 @@ export class Replicator {
     }
   }
 
-  /** A slice whose turn it is, which may be long after the batch came. */
-  async #storeMarkers(
-    action: string,
-    copy: CopiedLog,
-    messages: readonly ReplicatedMessage[],
-  ): Promise<number> {
-    this.#admission.checkOpen(action);
-    const { origin, incarnation } = copy;
-    const head = this.#logs.get(DELETE_TOPIC, origin)?.head ?? 0;
-    // The logs may be others by now.
-    const deletes = this.#rangesOf(origin, incarnation, messages.filter(({ headId }) => headId > head));
-    return await this.#commit(copy, messages, deletes);
-  }
-
   /** Settles with the log's head. */
   async #commit(
     copy: CopiedLog,
     messages: readonly ReplicatedMessage[],
-    deletes: readonly DeletedRange[],
+    deletes: readonly MarkedRange[],
   ): Promise<number> {
     const { topic, origin } = copy;
     const enqueues = this.#fifo.enqueuesOf(topic, origin, messages);
     const replicated = await this.#store.replicate({ ...copy, messages, deletes, enqueues });
     this.#committed(copy, messages, deletes, replicated);
     return replicated.headId;
-  }
-
-  /** Delete markers in parts of which each deletes no more than may go in one transaction, or is one marker. */
-  #slices(
-    origin: NodeName,
-    messages: readonly ReplicatedMessage[],
-    deletes: readonly MarkedRange[],
-  ): MarkerSlice[] {
-    const slices: MarkerSlice[] = [];
-    const firstHead = messages[0]?.headId ?? 1;
-    let [first, heads] = [0, 0];
-    for (const { markedBy, topic, from, to } of deletes) {
-      const stored = Math.min(to, this.#logs.get(topic, origin)?.head ?? 0);
-      const count = Math.max(0, stored - from + 1);
-      if (heads > 0 && heads + count > this.#limits.deletedHeads) {
-        slices.push({ messages: messages.slice(first, markedBy - firstHead), heads });
-        [first, heads] = [markedBy - firstHead, 0];
-      }
-      heads += count;
-    }
-    slices.push({ messages: messages.slice(first), heads });
-    return slices;
   }
 
   #checked(topic: string, message: ReplicatedMessage, headId: number): ReplicatedMessage {
@@ -196,59 +143,17 @@ export class Replicator {
     }
   }
 
-  /** What new delete markers delete. Those that are stored have done so; where they differ, that is a conflict. */
-  async #deletesOf(
-    origin: NodeName,
-    incarnation: string,
-    messages: readonly ReplicatedMessage[],
-  ): Promise<readonly MarkedRange[]> {
-    const log = this.#logs.get(DELETE_TOPIC, origin);
+  /** Refuses new messages that are no markers, or wrong ones. Where those that are stored differ, that is a conflict. */
+  async #requireMarkers(copy: CopiedLog, messages: readonly ReplicatedMessage[]): Promise<void> {
+    const log = this.#logs.get(DELETE_TOPIC, copy.origin);
     const head = log?.head ?? 0;
     try {
-      return this.#rangesOf(origin, incarnation, messages.filter(({ headId }) => headId > head));
+      markersOf(this.#logs, copy, messages.filter(({ headId }) => headId > head));
     } catch (error) {
       const stored = messages.filter(({ headId }) => headId <= head);
       if (log !== undefined && stored.length > 0) await this.#compareStored(log, stored);
       throw error;
     }
-  }
-
-  #rangesOf(
-    origin: NodeName,
-    incarnation: string,
-    messages: readonly ReplicatedMessage[],
-  ): readonly MarkedRange[] {
-    return messages.filter(({ deleted }) => !deleted).flatMap(({ headId, payload }) => {
-      const marker = readDeleteMarker(payload);
-      if (marker === undefined) {
-        throw new BusError(
-          "failed_precondition",
-          `Cannot copy "${DELETE_TOPIC}" of ${formatNode(origin)}: message ${headId} is no delete marker`,
-        );
-      }
-      if (!isSameNode(marker.origin, origin)) {
-        throw new BusError(
-          "failed_precondition",
-          `Cannot copy "${DELETE_TOPIC}" of ${
-            formatNode(origin)
-          }: message ${headId} would delete messages of ` +
-            `${formatNode(marker.origin)}, which only that node may`,
-        );
-      }
-      // There is no such log here, nor will there be one: nothing is to be remembered for it.
-      if (!isName(marker.topic)) return [];
-      const copied = this.#logs.get(marker.topic, origin)?.incarnation ?? "";
-      if (incarnation !== "" && copied !== "" && copied !== incarnation) {
-        throw new BusError(
-          "failed_precondition",
-          `Cannot copy "${DELETE_TOPIC}" of ${
-            formatNode(origin)
-          }: message ${headId} deletes from another log than the ` +
-            `"${marker.topic}" that was copied here: the origin began anew, and nobody has resolved the fork`,
-        );
-      }
-      return [{ topic: marker.topic, from: marker.from, to: marker.to, markedBy: headId }];
-    });
   }
 
   /** What comes back of our own log must be what we have. */

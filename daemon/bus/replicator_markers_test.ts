@@ -4,6 +4,7 @@ import { type ReplicatedBatch, type ReplicatedMessage, StoreError } from "../sto
 import type { Bus } from "./bus.ts";
 import { encodeDeleteMarker } from "./delete_marker.ts";
 import { ConflictError } from "./error.ts";
+import type { BusLimits } from "./limits.ts";
 import { DELETE_TOPIC } from "./names.ts";
 import { isBusError, LOCAL, NO_BYTES, openTestBus, OTHER, publishText } from "./test_bus.ts";
 
@@ -78,6 +79,12 @@ function rangeMarker(headId: number, from: number, to: number): ReplicatedMessag
 /** A store that keeps what deletes on its way for as long as another call takes. */
 class MarkerStore extends MemoryStore {
   readonly batches: number[][] = [];
+  /** Up to where the ranges of the last batch were said to be erased. */
+  erasedTo: (number | undefined)[] = [];
+  /** Heads that were erased ahead of their marker. */
+  readonly erased: string[] = [];
+  /** Called before they are. */
+  erases: (from: number) => void | Promise<void> = () => {};
   most = 0;
   #underWay = 0;
   refusesFrom = Infinity;
@@ -85,6 +92,7 @@ class MarkerStore extends MemoryStore {
   override async replicate(batch: ReplicatedBatch) {
     if (batch.topic !== DELETE_TOPIC) return await super.replicate(batch);
     this.batches.push(batch.messages.map(({ headId }) => headId));
+    this.erasedTo = batch.deletes.map(({ erasedTo }) => erasedTo);
     this.most = Math.max(this.most, ++this.#underWay);
     try {
       await super.heads();
@@ -94,13 +102,20 @@ class MarkerStore extends MemoryStore {
       this.#underWay--;
     }
   }
+
+  override async eraseRange(...range: Parameters<MemoryStore["eraseRange"]>) {
+    const [, , from, to] = range;
+    await this.erases(from);
+    this.erased.push(`${from}-${to}`);
+    return await super.eraseRange(...range);
+  }
 }
 
-async function busWithRanges() {
+async function busWithRanges(limits: Partial<BusLimits> = { deletedHeads: 10 }) {
   const store = new MarkerStore();
-  const bus = await openTestBus(store, { deletedHeads: 10 });
+  const bus = await openTestBus(store, limits);
   const copy = { origin: OTHER, incarnation: "x" };
-  const messages = Array.from({ length: 40 }, (_, at) => message(at + 1, `m${at}`));
+  const messages = Array.from({ length: 40 }, (_, at) => message(at + 1, `m${at}`, Uint8Array.of(at)));
   await bus.replicate({ ...copy, topic: "t", messages });
   return { store, bus, copy: { ...copy, topic: DELETE_TOPIC } };
 }
@@ -144,4 +159,70 @@ Deno.test("Bus.replicate stores no more slices of delete markers once the bus cl
   const copied = bus.replicate({ ...copy, messages });
   await Promise.all([bus.close(), assert.rejects(copied, isBusError("unavailable"))]);
   assert.ok(store.batches.length <= 1);
+});
+
+for (const limits of [{ deletedHeads: 10 }, { deletedBytes: 10 }]) {
+  const unit = Object.keys(limits)[0];
+  Deno.test(`Bus.replicate erases what one marker deletes in parts of ${unit}, and stores it with the last`, async () => {
+    const { store, bus, copy } = await busWithRanges(limits);
+    const between: Promise<unknown>[] = [];
+    const seen: unknown[] = [];
+    store.erases = () => {
+      between.push(publishText(bus, "u", "between"));
+      seen.push(bus.head(DELETE_TOPIC, OTHER));
+    };
+    const messages = [rangeMarker(1, 1, 2), rangeMarker(2, 3, 99), rangeMarker(3, 99, 99)];
+    assert.equal(await bus.replicate({ ...copy, messages }), 3);
+    await Promise.all(between);
+    assert.deepEqual(store.erased, ["3-12", "13-22", "23-32"]);
+    assert.deepEqual(store.batches, [[1], [2, 3]]);
+    assert.deepEqual(store.erasedTo, [32, undefined]);
+    assert.deepEqual(seen, [1, 1, 1], "the marker comes when the rest is erased");
+    assert.equal(await deletedCount(bus), 40);
+    const late = [message(41, "m40")];
+    assert.equal(await bus.replicate({ topic: "t", origin: OTHER, incarnation: "x", messages: late }), 41);
+    assert.equal(await deletedCount(bus), 41, "it covers what arrives later");
+  });
+}
+
+Deno.test("Bus.replicate of one long marker that fails in the middle goes on from there when it comes again", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  const messages = [rangeMarker(1, 1, 40)];
+  store.erases = (from) => from > 10 ? Promise.reject(new StoreError("full", "secret path")) : undefined;
+  await assert.rejects(bus.replicate({ ...copy, messages }), isBusError("resource_exhausted"));
+  assert.equal(bus.head(DELETE_TOPIC, OTHER), undefined);
+  assert.equal(await deletedCount(bus), 10);
+  store.erases = () => {};
+  assert.equal(await bus.replicate({ ...copy, messages }), 1);
+  assert.equal(await deletedCount(bus), 40);
+});
+
+Deno.test("Bus.replicate erases nothing for a marker behind others that contradict those stored, or are missing", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  await bus.replicate({ ...copy, messages: [rangeMarker(1, 1, 1)] });
+  const another = { ...rangeMarker(1, 1, 1), id: "another" };
+  await assert.rejects(
+    bus.replicate({ ...copy, messages: [another, rangeMarker(2, 2, 40)] }),
+    (error) => error instanceof ConflictError,
+  );
+  await assert.rejects(
+    bus.replicate({ ...copy, messages: [rangeMarker(3, 2, 40)] }),
+    isBusError("failed_precondition"),
+  );
+  assert.deepEqual(store.erased, []);
+  assert.equal(await deletedCount(bus), 1);
+});
+
+Deno.test("Bus.replicate deletes by a long marker all of a log that began anew while the one before it was erased", async () => {
+  const { store, bus, copy } = await busWithRanges();
+  const anew = Array.from({ length: 25 }, (_, at) => message(at + 1, `n${at}`));
+  store.erases = async (from) => {
+    if (from !== 11) return;
+    await bus.archive("t", OTHER);
+    await bus.replicate({ topic: "t", origin: OTHER, incarnation: "x", messages: anew });
+  };
+  assert.equal(await bus.replicate({ ...copy, messages: [rangeMarker(1, 1, 40)] }), 1);
+  assert.deepEqual(store.erased, ["1-10", "11-20"]);
+  assert.deepEqual(store.erasedTo, [undefined]);
+  assert.equal(await deletedCount(bus), 25);
 });

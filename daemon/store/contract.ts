@@ -298,6 +298,26 @@ export function testStoreContract(underTest: StoreUnderTest): void {
     assert.deepEqual(await store.append([message("6")]), [{ headId: 6, sequence: 9 }]);
   });
 
+  test("extent reaches over as many messages as have so many bytes, one at least, and no more after they are deleted", async (store) => {
+    const payload = new Uint8Array(100_000);
+    await store.append(Array.from({ length: 6 }, (_, at) => ({ ...testMessage("t", `${at}`), payload })));
+    const extent = (from: number, to: number, bytes: number) => store.extent("t", NODE_A, from, to, bytes);
+    for (
+      const [from, to, bytes, last] of [[1, 6, 1, 1], [2, 6, 320_000, 4], [2, 3, 320_000, 3], [1, 9, 1e9, 9]]
+    ) {
+      const { to: reached, bytes: taken } = await extent(from ?? 0, to ?? 0, bytes ?? 0);
+      assert.equal(reached, last);
+      const messages = Math.min(reached, 6) - (from ?? 0) + 1;
+      assert.ok(taken >= messages * 100_000 && taken < messages * 101_000, `${taken} for ${messages}`);
+    }
+    await store.deleteRange("t", NODE_A, 1, 4, testMessage("deletes", "m"));
+    const { to, bytes } = await extent(1, 6, 150_000);
+    assert.equal(to, 5);
+    assert.ok(bytes < 101_000, `${bytes}`);
+    assert.deepEqual(await extent(7, 9, 1), { to: 9, bytes: 0 });
+    assert.deepEqual(await store.extent("unknown", NODE_A, 1, 9, 1), { to: 9, bytes: 0 });
+  });
+
   test("deleteRange of what is not there fails alone and leaves its neighbours", async (store) => {
     await store.append([testMessage("t", "1"), testMessage("t", "2")]);
     const marker = testMessage("deletes", "m");

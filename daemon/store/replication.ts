@@ -21,6 +21,12 @@ export interface DeletedRange {
   readonly to: number;
 }
 
+/** A range that a copied marker deletes. */
+export interface MarkedRange extends DeletedRange {
+  /** The last head of those that `Store.eraseRange` erased before, from the first one on. Default none. */
+  readonly erasedTo?: number | undefined;
+}
+
 /** Messages of one log, copied from another node, and what they bring about; applied in one transaction. */
 export interface ReplicatedBatch {
   readonly topic: string;
@@ -33,7 +39,7 @@ export interface ReplicatedBatch {
    * Ranges of logs of the same origin that these messages (delete markers) delete. A range may lie beyond the head of
    * its log, or name a log that does not exist yet: it is remembered for the messages that arrive later.
    */
-  readonly deletes: readonly DeletedRange[];
+  readonly deletes: readonly MarkedRange[];
   /**
    * Messages for queues of this node. Each is enqueued only when the message with its `headId` is newly appended by
    * this call, and not stored deleted.

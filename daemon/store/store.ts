@@ -21,6 +21,7 @@ export type {
 export type {
   ArchivedLog,
   DeletedRange,
+  MarkedRange,
   Replicated,
   ReplicatedBatch,
   ReplicatedMessage,
@@ -133,6 +134,14 @@ export interface ReadLimits {
   /** At most this many messages, at least 1. */
   readonly messages: number;
   /** Payload and header bytes; the first message is returned even when it alone is larger. */
+  readonly bytes: number;
+}
+
+/** Messages of a log that follow one another, and what they take; see {@link Store.extent}. */
+export interface Extent {
+  /** The last head. */
+  readonly to: number;
+  /** Bytes that are kept for them, roughly. */
   readonly bytes: number;
 }
 
@@ -286,6 +295,22 @@ export interface Store {
     to: number,
     marker: NewMessage,
   ): Promise<Deletion>;
+
+  /**
+   * How far the stored messages of a log reach from a head on, within so many bytes and up to `to`: over one at least,
+   * whatever it takes. It ends where it costs least to delete up to there, and then from there on. Heads that the log does
+   * not hold take nothing.
+   */
+  extent(topic: string, origin: NodeName, from: number, to: number, bytes: number): Promise<Extent>;
+
+  /**
+   * Marks the stored messages `from` to `to` (inclusive) of another node's log deleted, and erases their payload and
+   * headers as {@link deleteRange} does, but appends nothing and remembers no range: for a part of a range whose marker
+   * is replicated when all its parts are erased. Settles with whether the bytes are erased by now, as in
+   * {@link Deletion}. Heads that the log does not hold change nothing. Fails with "conflict" when the range is none, and
+   * with "full", changing nothing.
+   */
+  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean>;
 
   /**
    * Applies a batch copied from another node.

@@ -314,6 +314,26 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.deepEqual(await texts(store, "t"), ["own"]);
   });
 
+  test("eraseRange erases what is stored, appends and remembers nothing, and a marker erases the rest", async (store) => {
+    await store.replicate(replicatedBatch(1, 5));
+    assert.equal(await store.eraseRange("t", NODE_B, 1, 2), true);
+    assert.equal(await store.eraseRange("t", NODE_B, 2, 3), true);
+    await store.eraseRange("t", NODE_B, 6, 9);
+    await store.eraseRange("unknown", NODE_B, 1, 9);
+    await assert.rejects(store.eraseRange("t", NODE_B, 3, 2), hasCode("conflict"));
+    const kept = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, at) => `${from + at} ${from + at} 1 kept`);
+    const gone = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, at) => `${from + at}  0 deleted`);
+    assert.deepEqual(shape(await readAll(store, "t", NODE_B)), [...gone(1, 3), ...kept(4, 5)]);
+    assert.deepEqual((await store.heads()).map(({ topic }) => topic), ["t"]);
+    assert.deepEqual((await store.replicate(replicatedBatch(6, 6))).deletedHeads, []);
+    const deletes = [{ topic: "t", from: 1, to: 9, erasedTo: 3 }];
+    await store.replicate(replicatedBatch(1, 1, { topic: "deletes", deletes }));
+    assert.deepEqual((await store.replicate(replicatedBatch(7, 10))).deletedHeads, [7, 8, 9]);
+    assert.deepEqual(shape(await readAll(store, "t", NODE_B)), [...gone(1, 9), ...kept(10, 10)]);
+  });
+
   test("a range of deleteRange counts for messages that are copied, too", async (store) => {
     await store.append([testMessage("t", "1")]);
     await store.deleteRange("t", NODE_A, 1, 1, testMessage("deletes", "m"));

@@ -4,6 +4,7 @@ import {
   type AppendingProducer,
   type ArchivedLog,
   type Deletion,
+  type Extent,
   type FifoMessage,
   type LogHead,
   LogMap,
@@ -153,6 +154,17 @@ export class DiskStore implements Store {
   ): Promise<Deletion> {
     return this.#write(
       (store) => store.deleteRange(topic, origin, from, to, marker),
+      () => this.#erase(topic, origin, from, to),
+    );
+  }
+
+  extent(topic: string, origin: NodeName, from: number, to: number, bytes: number): Promise<Extent> {
+    return this.#read((store) => store.extent(topic, origin, from, to, bytes));
+  }
+
+  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+    return this.#write(
+      (store) => store.eraseRange(topic, origin, from, to),
       () => this.#erase(topic, origin, from, to),
     );
   }

@@ -110,6 +110,8 @@ export class SimulatedNode {
   readonly #recentMessages: number;
   /** Heads that are deleted at once: with few of them, much happens in the middle of a deletion. */
   readonly #deletedHeads: number;
+  /** The same in bytes. */
+  readonly #deletedBytes: number;
   #starting: DiskStore | undefined;
 
   constructor(name: string, world: World, random: Random) {
@@ -120,6 +122,7 @@ export class SimulatedNode {
     this.#fsyncMs = random.pick([1, 10, 60]);
     this.#recentMessages = random.pick([4, 64, 4_096]);
     this.#deletedHeads = random.pick([1, 3, 20_000]);
+    this.#deletedBytes = random.pick([1, MESSAGE_BYTES, 8 << 20]);
     this.clockOffsetMs = random.between(-3_600_000, 3_600_000);
     this.disk = new Disk(random.uuid());
   }
@@ -148,6 +151,7 @@ export class SimulatedNode {
         messageBytes: MESSAGE_BYTES,
         recentMessagesPerLog: this.#recentMessages,
         deletedHeads: this.#deletedHeads,
+        deletedBytes: this.#deletedBytes,
       },
     });
     this.#starting = undefined;

@@ -1,7 +1,7 @@
 import { isSameBytes } from "../content_comparison.ts";
 import { noSuchRange } from "../error.ts";
 import { differsError, firstHeadOf, gapError } from "../replication.ts";
-import type { NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
+import type { Extent, NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
 
 const NO_BYTES = new Uint8Array();
 
@@ -65,6 +65,23 @@ export class MemoryLog {
   /** Deletes a range that may lie beyond the head, and says how many messages were newly deleted. */
   delete(from: number, to: number): number {
     this.#deletes.push({ from, to });
+    return this.erase(from, to);
+  }
+
+  /** See `Store.extent`. */
+  extent(from: number, to: number, most: number): Extent {
+    let bytes = 0;
+    for (let head = from; head <= Math.min(to, this.head); head++) {
+      const message = this.#messages[head - 1];
+      const more = message === undefined ? 0 : message.payload.length + message.headers.length;
+      if (head > from && bytes + more > most) return { to: head - 1, bytes };
+      bytes += more;
+    }
+    return { to, bytes };
+  }
+
+  /** Erases stored messages, and says how many were not deleted before. */
+  erase(from: number, to: number): number {
     let count = 0;
     for (let head = from; head <= Math.min(to, this.head); head++) if (this.mark(head)) count++;
     return count;

@@ -9,6 +9,7 @@ import type {
   AppendingProducer,
   ArchivedLog,
   Deletion,
+  Extent,
   FifoMessage,
   LogHead,
   NewFifoMessage,
@@ -112,6 +113,18 @@ export class MemoryStore implements Store {
       if (log === undefined) throw noSuchRange(from, to, 0);
       const deletedCount = log.deleteStored(from, to);
       return { deletedCount, marker: this.#append(marker), erased: true };
+    });
+  }
+
+  extent(topic: string, origin: NodeName, from: number, to: number, bytes: number): Promise<Extent> {
+    return this.#call(() => this.#logs.get(topic, origin)?.extent(from, to, bytes) ?? { to, bytes: 0 });
+  }
+
+  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+    return this.#call(() => {
+      if (!isRange({ from, to })) throw noRangeError({ topic, from, to });
+      this.#logs.get(topic, origin)?.erase(from, to);
+      return true;
     });
   }
 

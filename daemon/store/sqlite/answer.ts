@@ -3,6 +3,7 @@ import type {
   Appended,
   ArchivedLog,
   Deletion,
+  Extent,
   FifoMessage,
   LogHead,
   LogName,
@@ -174,6 +175,25 @@ export function deletion(deletedCount: number, marker: Appended, erased: () => b
     to.f64(marker.sequence);
     to.u8(erased() ? 1 : 0);
   };
+}
+
+export function erasure(erased: () => boolean): AnswerBody {
+  return (to) => to.u8(erased() ? 1 : 0);
+}
+
+export function readErasure(from: ByteReader): boolean {
+  return from.u8() === 1;
+}
+
+export function extent({ to: last, bytes }: Extent): AnswerBody {
+  return (to) => {
+    to.f64(last);
+    to.f64(bytes);
+  };
+}
+
+export function readExtent(from: ByteReader): Extent {
+  return { to: from.f64(), bytes: from.f64() };
 }
 
 export function readDeletion(from: ByteReader): Deletion {

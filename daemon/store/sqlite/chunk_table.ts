@@ -1,6 +1,6 @@
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { DamagedMessagesError, MessageReader, MessageWriter } from "../message_codec.ts";
-import type { ReadLimits } from "../store.ts";
+import type { Extent, ReadLimits } from "../store.ts";
 import { type Chunk, fits } from "./chunk.ts";
 import { ChunkRows, rowsFor } from "./chunk_rows.ts";
 import type { Connection } from "./connection.ts";
@@ -21,7 +21,7 @@ const ROW_VALUES = 5;
 const FIRST_ROWS = 16;
 const MOST_ROWS = 1_024;
 
-/** Chunks that a deletion reads at a time. */
+/** Chunks that a deletion looks at, at a time. */
 const ERASED_ROWS = 32;
 
 // The runs of a log in the table, from the one that holds head ?2 up to head ?3, and of each the chunks from head ?2 on.
@@ -123,6 +123,23 @@ export class ChunkTable {
       from = takeAll(page, rows, content, skipped).head;
     }
     return page;
+  }
+
+  /** See Store.extent: it ends with a chunk, which is written anew whole. The messages are there. */
+  extent(log: LogTail, from: number, to: number, most: number): Extent {
+    let bytes = 0;
+    for (let next = from; next <= to;) {
+      const { select, parameters } = this.#selection(log, next);
+      const rows = select.rows(ERASED_ROWS, ...parameters);
+      requireAll(rows, HEAD, next);
+      for (const [, firstHead, , count, bytesOfRow] of rows) {
+        if (firstHead > to) break;
+        if (next > from && bytes + bytesOfRow > most) return { to: next - 1, bytes };
+        bytes += bytesOfRow;
+        next = firstHead + count;
+      }
+    }
+    return { to, bytes };
   }
 
   /** Erases payload and headers of messages that are there. Says how many were not deleted before. */

@@ -13,6 +13,7 @@ import { OnceAppender } from "./once_appender.ts";
 import type { PagePart, Wanted } from "./page.ts";
 import { PeerTables } from "./peer_tables.ts";
 import { mayErase, Replication } from "./replication.ts";
+import { isRange, noRangeError } from "../replication.ts";
 import { messagesOf, type ReadRequest, type WriteRequest } from "./request.ts";
 import { storageIncarnation } from "./storage_table.ts";
 
@@ -166,6 +167,13 @@ export class Database {
         const marker = this.logs.append(request.marker.log, request.marker);
         return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
+      case "eraseRange": {
+        const { topic, origin, from, to } = request;
+        if (!isRange(request)) return noRangeError(request);
+        const log = this.logs.find(topic, origin);
+        if (log !== undefined) this.logs.erase(log, from, Math.min(to, log.head));
+        return answer.erasure(() => !this.#connection.erasureDue);
+      }
       case "replicate": {
         const rows = this.#replication.apply(request);
         if (rows instanceof StoreError) return rows;
@@ -196,6 +204,11 @@ export class Database {
         return this.#page(this.logs.findArchived(request.topic, request.origin, request.name), request);
       case "readAll":
         return this.#sequencePage(request);
+      case "extent": {
+        const { topic, origin, from, to, most } = request;
+        const log = this.logs.find(topic, origin);
+        return answer.extent(log === undefined ? { to, bytes: 0 } : this.logs.extent(log, from, to, most));
+      }
       case "idAt":
         return answer.optionalText(this.logs.idAt(request.sequence));
       case "peekFifo":
@@ -267,7 +280,8 @@ function write(to: ByteWriter, call: number, outcome: Outcome | undefined): void
 
 /** Whether the request may have to erase messages that are stored, or were written before it in the same commit. */
 function mayEraseStored(request: WriteRequest): boolean {
-  return request.op === "deleteRange" || (request.op === "replicate" && mayErase(request));
+  return request.op === "deleteRange" || request.op === "eraseRange" ||
+    (request.op === "replicate" && mayErase(request));
 }
 
 /** How many requests from the front stay within the limits of a commit; at least one. */

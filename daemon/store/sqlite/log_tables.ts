@@ -2,7 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import { noSuchRange, type StoreError } from "../error.ts";
 import { LogMap } from "../log_map.ts";
 import { archiveName, noSuchLog } from "../replication.ts";
-import type { Appended, NodeName, ReadLimits } from "../store.ts";
+import type { Appended, Extent, NodeName, ReadLimits } from "../store.ts";
 import type { Chunk } from "./chunk.ts";
 import { ChunkTable, type Scan } from "./chunk_table.ts";
 import type { Connection } from "./connection.ts";
@@ -136,17 +136,27 @@ export class LogTables {
     return this.delete(log, from, to);
   }
 
-  /** Deletes a range that may lie beyond the head, and remembers it. Says how many messages were newly marked. */
-  delete(log: LogTail, from: number, to: number): number {
+  /**
+   * Deletes a range that may lie beyond the head, and remembers it; before `eraseFrom` it is erased already. Says how many
+   * messages were newly marked.
+   */
+  delete(log: LogTail, from: number, to: number, eraseFrom: number = from): number {
     this.makeStored(log);
     this.#putDelete.run(log.number, from, to);
-    return this.erase(log, from, Math.min(to, log.head));
+    return this.erase(log, eraseFrom, Math.min(to, log.head));
   }
 
   /** Erases payload and headers of stored messages. Says how many were not erased before. */
   erase(log: LogTail, from: number, to: number): number {
     this.#chunks.flush();
     return this.#chunks.erase(log, from, to);
+  }
+
+  /** See Store.extent. */
+  extent(log: LogTail, from: number, to: number, bytes: number): Extent {
+    const stored = Math.min(to, log.head);
+    const extent = this.#chunks.extent(log, from, stored, bytes);
+    return extent.to === stored ? { ...extent, to } : extent;
   }
 
   /** The ranges that were deleted and have heads from `from` to `to`. */

@@ -18,7 +18,13 @@ export interface ReplicatedEntries {
   readonly count: number;
   /** The messages as in `message_codec.ts`. */
   readonly messages: Uint8Array;
-  readonly deletes: readonly { readonly log: LogTail; readonly from: number; readonly to: number }[];
+  readonly deletes: readonly {
+    readonly log: LogTail;
+    readonly from: number;
+    readonly to: number;
+    /** 0 where nothing of it is erased. */
+    readonly erasedTo: number;
+  }[];
   readonly enqueues: readonly { readonly headId: number; readonly entry: FifoEntry }[];
 }
 
@@ -31,7 +37,7 @@ const COMPARED = { messages: 1_024, bytes: 4 << 20 };
 /** Whether a batch might erase something that is stored, as far as the ends of the logs can tell. */
 export function mayErase({ log, firstDeletedHead, deletes }: ReplicatedEntries): boolean {
   return (firstDeletedHead !== undefined && firstDeletedHead <= log.head) ||
-    deletes.some(({ log, from }) => from <= log.head);
+    deletes.some(({ log, from, erasedTo }) => Math.max(from, erasedTo + 1) <= log.head);
 }
 
 /** Applies batches to the tables, within a transaction of the connection. */
@@ -54,7 +60,9 @@ export class Replication {
     if (!Array.isArray(newlyDeletedHeads)) return newlyDeletedHeads;
 
     let erased = 0;
-    for (const { log, from, to } of deletes) erased += this.#logs.delete(log, from, to);
+    for (const { log, from, to, erasedTo } of deletes) {
+      erased += this.#logs.delete(log, from, to, Math.max(from, erasedTo + 1));
+    }
     for (const [from, to] of stretches(newlyDeletedHeads)) erased += this.#logs.erase(log, from, to);
     if (batch.incarnation !== "") this.#logs.setIncarnation(log, batch.incarnation);
 

@@ -45,6 +45,21 @@ Deno.test("Database.commit erases a message from the files when it arrives delet
   }
 });
 
+Deno.test("Database.commit erases a part of a range from the files, in a commit of its own", () => {
+  const disk = new FullDisk();
+  const database = new TestDatabase(folder.file("part.sqlite"), disk);
+  database.replicate(replicatedBatch(1, 2, { messages: [secret(1), replicatedMessage(2)] }));
+  assert.equal(database.holds("the secret"), true);
+  const tried = database.together(
+    copying(replicatedBatch(3, 3)),
+    (requests) => requests.eraseRange(1, "t", NODE_B, 1, 1),
+    copying(replicatedBatch(4, 4)),
+  );
+  assert.deepEqual(tried, [1, 1, 1]);
+  assert.equal(database.holds("the secret"), false);
+  database.close();
+});
+
 Deno.test("Database.commit never writes the payload of a message that a remembered range covers", () => {
   const database = new TestDatabase(folder.file("covered.sqlite"));
   database.replicate(replicatedBatch(1, 1, { topic: "deletes", deletes: [{ topic: "t", from: 1, to: 1 }] }));

@@ -26,6 +26,13 @@ export type WriteRequest =
       readonly to: number;
       readonly marker: LogChunk;
     }
+    | {
+      readonly op: "eraseRange";
+      readonly topic: string;
+      readonly origin: NodeName;
+      readonly from: number;
+      readonly to: number;
+    }
     | ({ readonly op: "replicate" } & ReplicatedEntries)
     | {
       readonly op: "archive";
@@ -83,6 +90,14 @@ export type ReadRequest =
       readonly skipDeleted: boolean;
       readonly createdFromMs: number | undefined;
     }
+    | {
+      readonly op: "extent";
+      readonly topic: string;
+      readonly origin: NodeName;
+      readonly from: number;
+      readonly to: number;
+      readonly most: number;
+    }
     | { readonly op: "idAt"; readonly sequence: number }
     | { readonly op: "peekFifo"; readonly queue: string }
     | { readonly op: "peerCursor"; readonly peer: string }
@@ -104,6 +119,7 @@ export const OPS = [
   "appendOnce",
   "openProducer",
   "deleteRange",
+  "eraseRange",
   "replicate",
   "archive",
   "enqueueFifo",
@@ -113,6 +129,7 @@ export const OPS = [
   "read",
   "readArchived",
   "readAll",
+  "extent",
   "idAt",
   "peekFifo",
   "heads",

@@ -54,6 +54,8 @@ export class RequestReader {
           marker: this.#chunk(from),
         });
       }
+      case "eraseRange":
+        return write({ op, call, bytes, ...readLog(from), from: from.f64(), to: from.f64() });
       case "replicate":
         return write({ op, call, bytes, ...this.#replicated(from) });
       case "archive":
@@ -83,6 +85,15 @@ export class RequestReader {
         const createdFromMs = from.u8() === 1 ? from.f64() : undefined;
         return read({ op, call, ...start, only, except, skipDeleted, createdFromMs });
       }
+      case "extent":
+        return read({
+          op,
+          call,
+          ...readLog(from),
+          from: from.f64(),
+          to: from.f64(),
+          most: from.f64(),
+        });
       case "idAt":
         return read({ op, call, sequence: from.f64() });
       case "peekFifo":
@@ -127,7 +138,7 @@ export class RequestReader {
     const messages = from.bytes();
     const deletes = [];
     for (let left = from.u32(); left > 0; left--) {
-      deletes.push({ log: this.#log(from), from: from.f64(), to: from.f64() });
+      deletes.push({ log: this.#log(from), from: from.f64(), to: from.f64(), erasedTo: from.f64() });
     }
     const enqueues = [];
     for (let left = from.u32(); left > 0; left--) {

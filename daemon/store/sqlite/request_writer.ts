@@ -98,6 +98,30 @@ export class RequestWriter {
     return this.#end();
   }
 
+  eraseRange(call: number, topic: string, origin: NodeName, from: number, to: number): Uint8Array {
+    this.#begin("eraseRange", call);
+    this.#logName(topic, origin);
+    this.#to.f64(from);
+    this.#to.f64(to);
+    return this.#end();
+  }
+
+  extent(
+    call: number,
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    most: number,
+  ): Uint8Array {
+    this.#begin("extent", call);
+    this.#logName(topic, origin);
+    this.#to.f64(from);
+    this.#to.f64(to);
+    this.#to.f64(most);
+    return this.#end();
+  }
+
   /** Throws StoreError when the heads of the batch do not follow one another, and like {@link append}. */
   replicate(call: number, batch: ReplicatedBatch): Uint8Array {
     const { topic, origin, incarnation, messages, deletes, enqueues } = batch;
@@ -120,6 +144,7 @@ export class RequestWriter {
       this.#knownLog(range.topic, origin);
       to.f64(range.from);
       to.f64(range.to);
+      to.f64(range.erasedTo ?? 0);
     }
     to.u32(enqueues.length);
     for (const { headId, message } of enqueues) {

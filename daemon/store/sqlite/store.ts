@@ -5,6 +5,7 @@ import type {
   ArchivedLog,
   DedupLimits,
   Deletion,
+  Extent,
   FifoMessage,
   LogHead,
   LogName,
@@ -130,6 +131,20 @@ export class SqliteStore implements Store {
     return this.#call(
       (call) => this.#requests.deleteRange(call, topic, origin, from, to, marker),
       answer.readDeletion,
+    );
+  }
+
+  extent(topic: string, origin: NodeName, from: number, to: number, bytes: number): Promise<Extent> {
+    return this.#call(
+      (call) => this.#requests.extent(call, topic, origin, from, to, bytes),
+      answer.readExtent,
+    );
+  }
+
+  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+    return this.#call(
+      (call) => this.#requests.eraseRange(call, topic, origin, from, to),
+      answer.readErasure,
     );
   }
 
