@@ -1,5 +1,5 @@
-import type { ByteBudget } from "./byte_budget.ts";
-import type { CallOptions } from "./call_options.ts";
+import { ByteBudget } from "./byte_budget.ts";
+import type { CallOptions, Pace } from "./call_options.ts";
 import type { Clock } from "./clock.ts";
 import type { Compression } from "./compression/compression.ts";
 import { codecOf } from "./compression/encoding.ts";
@@ -24,6 +24,8 @@ export class ClientStream {
   readonly #compression: Compression | undefined;
   readonly #onOver: (id: number) => void;
   readonly #cancelDeadline: (() => void) | undefined;
+  #cancelPace: (() => void) | undefined;
+  #receivedBytes = 0;
   readonly #cancel = () => this.#end(new StatusError(Status.CANCELLED, "the call was cancelled"));
   #headersReceived = false;
   #httpError: StatusError | undefined;
@@ -51,7 +53,9 @@ export class ClientStream {
     this.#options = options;
     this.#compression = compression;
     this.#onOver = onOver;
-    this.responses = new MessageQueue(limits.maxReceiveMessageBytes, gathering, (bytes) => {
+    const { pace, maxReceiveMessageBytes: most } = options;
+    const budget = most === undefined ? gathering : new ByteBudget(most);
+    this.responses = new MessageQueue(most ?? limits.maxReceiveMessageBytes, budget, (bytes) => {
       session.connection.consume(id, bytes);
       session.flushSoon();
     });
@@ -59,6 +63,7 @@ export class ClientStream {
       Math.max(0, deadlineMs - clock.nowMs()),
       () => this.#end(new StatusError(Status.DEADLINE_EXCEEDED, "the deadline is over")),
     );
+    if (pace !== undefined) this.#keepPace(pace, clock, clock.nowMs(), pace.graceMs);
     options.signal?.addEventListener("abort", this.#cancel, { once: true });
   }
 
@@ -135,6 +140,7 @@ export class ClientStream {
 
   /** A piece of the body came. */
   receiveData(bytes: Uint8Array, endStream: boolean): void {
+    this.#receivedBytes += bytes.length;
     try {
       this.responses.push(bytes);
     } catch (error) {
@@ -193,6 +199,15 @@ export class ClientStream {
     this.#cancel();
   }
 
+  #keepPace(pace: Pace, clock: Clock, beganMs: number, inMs: number): void {
+    this.#cancelPace = clock.after(inMs, () => {
+      const dueMs = beganMs + pace.graceMs + this.#receivedBytes / pace.bytesPerMs;
+      const leftMs = Math.ceil(dueMs - clock.nowMs());
+      if (leftMs > 0) return this.#keepPace(pace, clock, beganMs, leftMs);
+      this.#end(new StatusError(Status.DEADLINE_EXCEEDED, "the answer comes too slowly"));
+    });
+  }
+
   /** Ends the call on both sides. */
   #end(error: StatusError): void {
     if (this.#over !== undefined) return;
@@ -211,6 +226,7 @@ export class ClientStream {
     if (this.#over !== undefined) return;
     this.#over = how;
     this.#cancelDeadline?.();
+    this.#cancelPace?.();
     this.#options.signal?.removeEventListener("abort", this.#cancel);
     this.#wakeWriters();
     this.#onOver(this.#id);

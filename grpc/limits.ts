@@ -75,3 +75,9 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
   closeTimeoutMs: 1_000,
   http2: DEFAULT_HTTP2_LIMITS,
 };
+
+/**
+ * Bytes that the slowest link takes in a millisecond: a question arrives behind all that was sent before it, and an answer
+ * when its last byte does.
+ */
+export const SLOWEST_BYTES_PER_MS = 16;

@@ -3,8 +3,9 @@
  *
  * @module
  */
-export type { CallOptions } from "./call_options.ts";
+export type { CallOptions, Pace } from "./call_options.ts";
 export { Channel, type ChannelCompression, type ChannelOptions, ResponseStream } from "./channel.ts";
+export { SLOWEST_BYTES_PER_MS } from "./limits.ts";
 export * from "./serving.ts";
 export { listenMemory, memoryPipe } from "./transport/memory.ts";
 export { connectTcpOverNode, connectUnixOverNode } from "./transport/node_socket.ts";

@@ -206,7 +206,12 @@ export class Client implements AsyncDisposable {
 
   /** The last head of every log that the daemon stores. Throws MsgbusError. */
   async heads(options: CallOptions = {}): Promise<TopicHead[]> {
-    const { heads } = await this.#rpc.unary(MsgbusService.method.listHeads, {}, options);
+    const { heads } = await this.#rpc.unary(
+      MsgbusService.method.listHeads,
+      {},
+      options,
+      SDK_LIMITS.maxHeadsBytes,
+    );
     return heads.map(({ topic, origin, headId, incarnation }) => ({
       topic,
       origin: nodeIdOf(origin),

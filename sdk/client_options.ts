@@ -17,7 +17,7 @@ export interface ClientOptions {
   readonly backoff?: Partial<Backoff>;
   /** The `user-agent` that the daemon sees; default "msgbus-sdk/" and the version. */
   readonly userAgent?: string;
-  /** Largest message that is received, in bytes; default 8 MiB. A larger one ends its call with "RESOURCE_EXHAUSTED". */
+  /** Largest message that is received, in bytes; default 8 MiB. A larger one ends its call with "RESOURCE_EXHAUSTED"; `heads()` takes 64 MiB at least. */
   readonly maxMessageBytes?: number;
   /**
    * TLS to the daemon: true for the authorities that the runtime knows, or whom to trust and what to show. Without it,

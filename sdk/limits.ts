@@ -8,6 +8,8 @@ export const SDK_LIMITS = {
   maxPageMessages: 10_000,
   /** Largest message received where the options say nothing: 4 MiB of payload, and what belongs to it. */
   maxMessageBytes: 8_388_608,
+  /** Largest list of the heads of all logs; `maxMessageBytes` where that is more. 64 MiB: 60,000 logs with names of 1,000 bytes. */
+  maxHeadsBytes: 67_108_864,
   /** Bytes of messages that one request of a stream holds; one larger message is a request of its own. */
   publishBatchBytes: 262_144,
   /** Larger requests than this the daemon does not take: 4 MiB. */

@@ -122,7 +122,7 @@ export class Publisher {
         pathOf(MsgbusService.method.publish),
         toBinary(PublishRequestSchema, request),
         { timeoutMs: Math.max(1, deadlineMs - this.#rpc.clock.nowMs()), ...signal && { signal } },
-        key === "" ? undefined : new Metadata({ "idempotency-key": key }),
+        key === "" ? {} : { metadata: new Metadata({ "idempotency-key": key }) },
       );
       pending.stored(this.#decoder.decode(answer));
     } catch (error) {

@@ -9,6 +9,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import {
+  type CallOptions as GrpcCallOptions,
   Channel,
   type ChannelCompression,
   type Clock,
@@ -42,6 +43,7 @@ export class Rpc {
   readonly random: () => number;
   readonly #channel: Channel;
   readonly #timeoutMs: number;
+  readonly #maxMessageBytes: number;
   /** Whether a call that found no daemon tries again. */
   readonly waitForReady: boolean;
   /** The errors of attempts to connect: a call that ended with one of them was never sent. */
@@ -55,6 +57,7 @@ export class Rpc {
     this.backoff = checkBackoff({ ...DEFAULT_BACKOFF, ...options.backoff });
     this.#timeoutMs = checkedTimeout(options.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
     this.waitForReady = options.waitForReady ?? false;
+    this.#maxMessageBytes = options.maxMessageBytes ?? SDK_LIMITS.maxMessageBytes;
     const connectTimeoutMs = checkedTimeout(options.connectTimeoutMs);
     const { connect, authority, scheme } = options.connect === undefined
       ? parseTarget(target, options.tls)
@@ -63,7 +66,7 @@ export class Rpc {
       authority,
       scheme,
       userAgent: options.userAgent ?? `msgbus-sdk/${VERSION}`,
-      limits: { maxReceiveMessageBytes: options.maxMessageBytes ?? SDK_LIMITS.maxMessageBytes },
+      limits: { maxReceiveMessageBytes: this.#maxMessageBytes },
       clock: this.clock,
       ...(options.token !== undefined && { metadata: credentials(target, options) }),
       ...(options.compression !== undefined && { compression: compressionOf(options.compression) }),
@@ -71,16 +74,19 @@ export class Rpc {
     });
   }
 
-  /** Calls a method with one answer. Throws MsgbusError. */
+  /** Calls a method with one answer, of which at least `maxAnswerBytes` are taken where that is given. Throws MsgbusError. */
   async unary<Request extends DescMessage, Response extends DescMessage>(
     method: DescMethodUnary<Request, Response>,
     request: MessageInitShape<Request>,
     options: CallOptions | undefined,
+    maxAnswerBytes = 0,
   ): Promise<MessageShape<Response>> {
+    const said = maxAnswerBytes > this.#maxMessageBytes ? { maxReceiveMessageBytes: maxAnswerBytes } : {};
     const answer = await this.unaryBytes(
       pathOf(method),
       toBinary(method.input, create(method.input, request)),
       options,
+      said,
     );
     try {
       return fromBinary(method.output, answer);
@@ -95,16 +101,16 @@ export class Rpc {
     }
   }
 
-  /** The same with encoded messages, and metadata beside them. */
+  /** The same with encoded messages, and what else is to be said of the call. */
   async unaryBytes(
     path: string,
     request: Uint8Array,
     options: CallOptions | undefined,
-    metadata?: Metadata,
+    more: Pick<GrpcCallOptions, "metadata" | "maxReceiveMessageBytes"> = {},
   ): Promise<Uint8Array> {
     const timeoutMs = this.timeoutOf(options);
     const signal = options?.signal;
-    const said = { ...signal !== undefined && { signal }, ...metadata !== undefined && { metadata } };
+    const said = { ...signal !== undefined && { signal }, ...more };
     try {
       if (this.waitForReady) return await this.#patientUnary(path, request, timeoutMs, said);
       return await this.#channel.unary(path, request, { timeoutMs, ...said });
@@ -150,7 +156,7 @@ export class Rpc {
     path: string,
     request: Uint8Array,
     timeoutMs: number,
-    said: { readonly signal?: AbortSignal; readonly metadata?: Metadata },
+    said: GrpcCallOptions,
   ): Promise<Uint8Array> {
     const deadlineMs = this.clock.nowMs() + timeoutMs;
     for (let failures = 1;; failures++) {

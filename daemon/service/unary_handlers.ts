@@ -11,7 +11,6 @@ import {
   GetHeadRequestSchema,
   GetHeadResponseSchema,
   ListHeadsRequestSchema,
-  ListHeadsResponseSchema,
   ListPeerSyncStatesRequestSchema,
   ListPeerSyncStatesResponseSchema,
   PeekFifoRequestSchema,
@@ -21,8 +20,10 @@ import {
 } from "@msgbus/proto";
 import { decodeHeaders, encodeHeaders } from "../bus/headers.ts";
 import { PEER_ITSELF } from "../bus/names.ts";
+import { systemTimer } from "../bus/timer.ts";
 import type { FifoMessage } from "../store/store.ts";
 import type { BusOf } from "./bus_of.ts";
+import { encodeHeads } from "./list_heads.ts";
 import { nodeNameOf } from "./node_id.ts";
 import { type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
 import { statusOfBusError } from "./status.ts";
@@ -36,18 +37,9 @@ export function unaryHandlers(accessOf: BusOf, peers: PeerStates | undefined): U
       const head = accessOf(call).head(request.topic, nodeNameOf(request.origin));
       return create(GetHeadResponseSchema, { headId: BigInt(head ?? 0), found: head !== undefined });
     }),
-    ListHeads: unary(
+    ListHeads: answering(
       ListHeadsRequestSchema,
-      ListHeadsResponseSchema,
-      (_, call) =>
-        create(ListHeadsResponseSchema, {
-          heads: accessOf(call).heads().map(({ topic, origin, headId, incarnation }) => ({
-            topic,
-            origin,
-            headId: BigInt(headId),
-            incarnation,
-          })),
-        }),
+      async (_, call) => await encodeHeads(accessOf(call).heads(), nextTurn),
     ),
     ListPeerSyncStates: unary(
       ListPeerSyncStatesRequestSchema,
@@ -119,14 +111,29 @@ function unary<Request extends DescMessage, Response extends DescMessage>(
     call: ServerCall,
   ) => MessageShape<Response> | Promise<MessageShape<Response>>,
 ): Unary {
+  return answering(
+    requestSchema,
+    async (request, call) => toBinary(responseSchema, await answer(request, call)),
+  );
+}
+
+function answering<Request extends DescMessage>(
+  requestSchema: Request,
+  answer: (request: MessageShape<Request>, call: ServerCall) => Promise<Uint8Array>,
+): Unary {
   return async (bytes, call) => {
     const request = decode(requestSchema, bytes);
     try {
-      return toBinary(responseSchema, await answer(request, call));
+      return await answer(request, call);
     } catch (error) {
       throw statusOfBusError(error);
     }
   };
+}
+
+/** Settles when everything else that is due has had its turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void systemTimer(0, resolve));
 }
 
 function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {

@@ -13,6 +13,7 @@ import {
   type Connect,
   Metadata,
   type ResponseStream,
+  SLOWEST_BYTES_PER_MS,
   Status,
   StatusError,
 } from "@msgbus/grpc";
@@ -48,8 +49,14 @@ export interface PeerEndpoint {
   readonly token: string | undefined;
 }
 
-/** A list of all heads of 100,000 logs with long names still fits. */
+/** A message that is too large fails its own log only, and must be received for that. */
 const MAX_RECEIVE_BYTES = 64 << 20;
+
+/** What may come of all heads: those of 60,000 logs with names of 1,000 bytes fit. Over a slow link it takes its time. */
+const HEADS_ANSWER: CallOptions = {
+  maxReceiveMessageBytes: 64 << 20,
+  pace: { graceMs: QUESTION_TIMEOUT_MS, bytesPerMs: SLOWEST_BYTES_PER_MS },
+};
 
 /** An answer of another version may have some that we do not know. */
 const MAX_ANSWER_FIELDS = 1_000;
@@ -89,7 +96,7 @@ export class GrpcPeerLink implements PeerLink {
   }
 
   async heads(): Promise<readonly RemoteHead[]> {
-    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, MAX_LOGS_OF_PEER);
+    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, MAX_LOGS_OF_PEER, HEADS_ANSWER);
     return heads.map(({ topic, origin, headId, incarnation }) => ({
       topic,
       origin: nodeOf(origin),
@@ -148,10 +155,10 @@ export class GrpcPeerLink implements PeerLink {
     method: DescMethod & { readonly input: Request; readonly output: Response },
     request: MessageInitShape<Request>,
     mostFields = MAX_ANSWER_FIELDS,
+    options: CallOptions = { timeoutMs: QUESTION_TIMEOUT_MS },
   ): Promise<MessageShape<Response>> {
     return await this.#translated(async () => {
       const bytes = toBinary(method.input, create(method.input, request));
-      const options: CallOptions = { timeoutMs: QUESTION_TIMEOUT_MS };
       const answer = await this.#channel.unary(pathOf(method), bytes, options);
       checkFieldCount(answer, mostFields);
       return fromBinary(method.output, answer);

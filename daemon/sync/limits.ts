@@ -28,7 +28,10 @@ export const FIRST_STALL_PAUSE_MS = 30_000;
 export const MAX_STALL_PAUSE_MS = 300_000;
 /** Verifications that run at once. */
 export const MAX_VERIFICATIONS = 16;
-/** Milliseconds that a unary question to a peer may take. */
+/**
+ * Milliseconds that a unary question to a peer may take; and the answer to a hello, or the list of all heads, beside what
+ * a link of 16 kB/s needs for their bytes.
+ */
 export const QUESTION_TIMEOUT_MS = 10_000;
 /** Milliseconds between two attempts to reach a peer that can't be reached; a random part of it is left out. */
 export const PROBE_INTERVAL_MS = 600;

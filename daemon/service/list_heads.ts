@@ -1,0 +1,42 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ListHeadsResponseSchema } from "@msgbus/proto";
+import type { LogHead } from "../store/store.ts";
+import { HEADS_PER_TURN } from "./limits.ts";
+
+/**
+ * Encodes a ListHeadsResponse. `nextTurn` settles when others had their turn, and is waited for between parts, while they are encoded and
+ * while they are joined: of many logs the answer has tens of megabytes.
+ */
+export async function encodeHeads(
+  heads: readonly LogHead[],
+  nextTurn: () => Promise<void>,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < heads.length; at += HEADS_PER_TURN) {
+    if (at > 0) await nextTurn();
+    parts.push(encodePart(heads.slice(at, at + HEADS_PER_TURN)));
+  }
+  // The elements of a repeated field may come one after the other: encoded parts in a row are the whole.
+  const answer = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const part of parts) {
+    if (end > 0) await nextTurn();
+    answer.set(part, end);
+    end += part.length;
+  }
+  return answer;
+}
+
+function encodePart(heads: readonly LogHead[]): Uint8Array {
+  return toBinary(
+    ListHeadsResponseSchema,
+    create(ListHeadsResponseSchema, {
+      heads: heads.map(({ topic, origin, headId, incarnation }) => ({
+        topic,
+        origin,
+        headId: BigInt(headId),
+        incarnation,
+      })),
+    }),
+  );
+}
