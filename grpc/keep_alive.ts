@@ -1,14 +1,8 @@
+import { Forbearance } from "./forbearance.ts";
+import { SLOWEST_BYTES_PER_MS } from "./limits.ts";
+
 /** A peer may answer this many times later than it did the last time before it counts as gone. */
 const ANSWER_FACTOR = 3;
-
-/**
- * A look that comes so much later than it was to says that this process stood still (stopped, or busy): an answer that
- * came meanwhile is not read yet.
- */
-const LATE_MS = 100;
-
-/** Bytes that the slowest link takes in a millisecond: a question arrives behind all that was sent before it. */
-const SLOWEST_BYTES_PER_MS = 16;
 
 /** When a silent peer is asked whether it is there, and when it counts as gone. No I/O, no clock; times are milliseconds. */
 export class KeepAlive {
@@ -17,10 +11,7 @@ export class KeepAlive {
   #lastReceivedMs: number;
   #askedMs: number | undefined;
   #answerMs = 0;
-  /** When the next look is to be. */
-  #dueMs = Infinity;
-  /** Whether the peer was given more time since it was asked, because this process stood still. */
-  #forborne = false;
+  readonly #forbearance = new Forbearance();
   /** Since something came. */
   #sentBytes = 0;
 
@@ -58,13 +49,13 @@ export class KeepAlive {
 
   /** What to do now, and in how many milliseconds to look again. */
   look(nowMs: number): { readonly now: "wait" | "ask" | "give up"; readonly againMs: number } {
-    const isLate = nowMs - this.#dueMs >= LATE_MS;
-    const decision = this.#decide(nowMs, isLate);
-    this.#dueMs = nowMs + decision.againMs;
+    this.#forbearance.look(nowMs);
+    const decision = this.#decide(nowMs);
+    this.#forbearance.expectLook(nowMs, decision.againMs);
     return decision;
   }
 
-  #decide(nowMs: number, isLate: boolean): ReturnType<KeepAlive["look"]> {
+  #decide(nowMs: number): ReturnType<KeepAlive["look"]> {
     const patienceMs = Math.max(
       this.#timeoutMs,
       ANSWER_FACTOR * this.#answerMs,
@@ -73,15 +64,14 @@ export class KeepAlive {
     if (this.#askedMs !== undefined) {
       const leftMs = this.#askedMs + patienceMs - nowMs;
       if (leftMs > 0) return { now: "wait", againMs: leftMs };
-      if (!isLate || this.#forborne) return { now: "give up", againMs: 0 };
-      this.#forborne = true;
+      if (!this.#forbearance.forbear()) return { now: "give up", againMs: 0 };
       this.#askedMs = nowMs;
       return { now: "wait", againMs: patienceMs };
     }
     const leftMs = this.#lastReceivedMs + this.#intervalMs - nowMs;
     if (leftMs > 0) return { now: "wait", againMs: leftMs };
     this.#askedMs = nowMs;
-    this.#forborne = false;
+    this.#forbearance.asked();
     return { now: "ask", againMs: patienceMs };
   }
 }

@@ -5,6 +5,7 @@
  */
 export type { CallOptions, Pace } from "./call_options.ts";
 export { Channel, type ChannelCompression, type ChannelOptions, ResponseStream } from "./channel.ts";
+export { Forbearance } from "./forbearance.ts";
 export { SLOWEST_BYTES_PER_MS } from "./limits.ts";
 export * from "./serving.ts";
 export { listenMemory, memoryPipe } from "./transport/memory.ts";

@@ -224,11 +224,6 @@ export abstract class PeerSession implements LeaseHolder {
     throw new PeerError("refused", `the peer tells of more than ${MAX_LOGS_OF_PEER} logs`);
   }
 
-  /** Ends the session: it can't go on. */
-  protected giveUp(error: PeerError): void {
-    this.#fail(error);
-  }
-
   /** Like `PeerLink.fetch`. Rejects with BusError when the answer begins elsewhere: then there would be no end of asking. */
   protected async fetch({ topic, origin }: LogCopy, fromHeadId: number, limit: number) {
     const messages = await this.ports.link.fetch(topic, origin, fromHeadId, limit);

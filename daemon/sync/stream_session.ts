@@ -10,6 +10,7 @@ import {
   SyncUnfollowSchema,
   type SyncWelcome,
 } from "@msgbus/proto/sync";
+import { Forbearance, SLOWEST_BYTES_PER_MS } from "@msgbus/grpc";
 import { NAME_BYTES } from "../bus/limits.ts";
 import { formatNode, isSameNode } from "../bus/names.ts";
 import { LogMap, type NodeName } from "../store/store.ts";
@@ -80,10 +81,8 @@ export class StreamSession extends PeerSession {
   }
 
   async run(): Promise<void> {
-    this.#hello();
-    this.#cancelWelcome = this.ports.timer(QUESTION_TIMEOUT_MS, () => {
-      this.giveUp(new PeerError("unreachable", "the peer does not answer"));
-    });
+    const helloMs = Math.ceil(this.#hello() / SLOWEST_BYTES_PER_MS);
+    this.#cancelWelcome = this.#awaitAnswer(QUESTION_TIMEOUT_MS + helloMs, "the peer does not answer");
     await Promise.race([this.#receive(), this.failed]);
   }
 
@@ -137,7 +136,8 @@ export class StreamSession extends PeerSession {
     this.#followNext();
   }
 
-  #hello(): void {
+  /** Says hello. Says how many bytes that were. */
+  #hello(): number {
     const { bus, state } = this.ports;
     const { node, incarnation } = bus;
     // What is forked must be known to the session when somebody decides to adopt it.
@@ -146,7 +146,7 @@ export class StreamSession extends PeerSession {
     );
     const nameBytes = wanted.reduce((sum, { topic, origin }) => sum + mostBytes(topic, origin), 0);
     const after = nameBytes > MAX_HELLO_NAME_BYTES ? undefined : state.position;
-    this.#send({
+    return this.#send({
       case: "hello",
       value: create(SyncHelloSchema, {
         node,
@@ -190,17 +190,35 @@ export class StreamSession extends PeerSession {
   #watchQuiet(): void {
     this.#cancelQuiet();
     this.#cancelQuiet = this.ports.timer(QUIET_MS, () => {
-      const { link, timer, now } = this.ports;
+      const { link, now } = this.ports;
       const asked = now();
-      const cancel = timer(Math.max(QUIET_MS, 2 * this.#answerMs), () => {
-        this.fail(new PeerError("unreachable", "the peer says nothing any more"));
-      });
-      this.#cancelQuiet = cancel;
+      const patienceMs = Math.max(QUIET_MS, 2 * this.#answerMs);
+      const cancel = this.#cancelQuiet = this.#awaitAnswer(patienceMs, "the peer says nothing any more");
       link.identify().then(() => {
         cancel();
         this.#answerMs = Math.max(0, now() - asked);
       }, (error) => this.fail(error));
     });
+  }
+
+  /**
+   * Fails the session after so many milliseconds; where this process stood still meanwhile, after as many more: the answer
+   * may be there and unread. Returns how to cancel that.
+   */
+  #awaitAnswer(patienceMs: number, failure: string): () => void {
+    const { timer, now } = this.ports;
+    const forbearance = new Forbearance();
+    let cancel = () => {};
+    const wait = () => {
+      forbearance.expectLook(now(), patienceMs);
+      cancel = timer(patienceMs, () => {
+        forbearance.look(now());
+        if (forbearance.forbear()) wait();
+        else this.fail(new PeerError("unreachable", failure));
+      });
+    };
+    wait();
+    return () => cancel();
   }
 
   /** The connection may have been made anew since the peer said who it is. */
@@ -333,8 +351,12 @@ export class StreamSession extends PeerSession {
     return false;
   }
 
-  #send(request: SyncRequest["request"]): void {
-    if (!this.ended) this.#stream.send(toBinary(SyncRequestSchema, create(SyncRequestSchema, { request })));
+  /** Says how many bytes it sent. */
+  #send(request: SyncRequest["request"]): number {
+    if (this.ended) return 0;
+    const bytes = toBinary(SyncRequestSchema, create(SyncRequestSchema, { request }));
+    this.#stream.send(bytes);
+    return bytes.length;
   }
 }
 

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SyncRequestSchema } from "@msgbus/proto/sync";
-import { systemTimer } from "../bus/timer.ts";
+import { systemTimer, type Timer } from "../bus/timer.ts";
 import type { PeerSyncState, ReplicatedMessage } from "../store/store.ts";
 import { MAX_LOGS_OF_PEER } from "./limits.ts";
+import type { PeerIdentity } from "./peer_link.ts";
 import { eventually, nodeName, TestNode } from "./test_node.ts";
 import { TestPeer } from "./test_peer.ts";
 
@@ -26,11 +27,11 @@ function follow(node: TestNode, peer: TestPeer): Promise<void> {
   });
 }
 
-Deno.test("StreamSession asks for everything where the logs that it lacks do not fit into a hello", async () => {
-  await using b = await TestNode.start("b");
-  const states = Array.from({ length: 4_500 }, (_, at): PeerSyncState => ({
+/** What is recorded of a log that the peer has and this node lacks. */
+function lacking(topic: string): PeerSyncState {
+  return {
     peer: PEER,
-    topic: `${at}${"t".repeat(1_000)}`,
+    topic,
     origin: nodeName("origin"),
     localHead: 0,
     remoteHead: 1,
@@ -42,7 +43,12 @@ Deno.test("StreamSession asks for everything where the logs that it lacks do not
     localIncarnation: "",
     remoteIncarnation: "x",
     fork: "none",
-  }));
+  };
+}
+
+Deno.test("StreamSession asks for everything where the logs that it lacks do not fit into a hello", async () => {
+  await using b = await TestNode.start("b");
+  const states = Array.from({ length: 4_500 }, (_, at) => lacking(`${at}${"t".repeat(1_000)}`));
   await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, messageId: "m" });
   const peer = new TestPeer();
   await follow(b, peer);
@@ -96,20 +102,114 @@ Deno.test("StreamSession does not follow another node than the one that it asked
   assert.match(b.events[0] ?? "", /another node than tenant\/line\/peer answers/);
 });
 
-Deno.test("StreamSession does not wait for ever for a welcome", async () => {
-  const timers: { ms: number; callback: () => void }[] = [];
-  await using b = await TestNode.start("b", {
-    timer: (ms, callback) => {
-      timers.push({ ms, callback });
-      return () => {};
-    },
-  });
+/** Timers that end, and a clock that goes on, when the test says so. */
+class TestTime {
+  nowMs = 1_700_000_000_000;
+  #timers: { readonly ms: number; readonly callback: () => void }[] = [];
+
+  readonly timer: Timer = (ms, callback) => {
+    const timer = { ms, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer);
+    };
+  };
+
+  readonly clock = (): number => this.nowMs;
+
+  /** The milliseconds of the timers that wait, of those that are asked for. */
+  waiting(from: number, to: number): number[] {
+    return this.#timers.map(({ ms }) => ms).filter((ms) => ms >= from && ms <= to);
+  }
+
+  /** Ends the one timer of so many milliseconds, so many too late. */
+  end(from: number, to: number, lateMs = 0): void {
+    const [timer, ...more] = this.#timers.filter(({ ms }) => ms >= from && ms <= to);
+    assert.ok(timer !== undefined && more.length === 0, `one timer of ${from} to ${to} ms`);
+    this.#timers = this.#timers.filter((each) => each !== timer);
+    this.nowMs += timer.ms + lateMs;
+    timer.callback();
+  }
+}
+
+Deno.test("StreamSession does not wait for ever for a welcome, but once more where this process stood still", async () => {
+  const time = new TestTime();
+  await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
   const peer = new TestPeer();
   await follow(b, peer);
   await eventually(() => peer.requests.length > 0, "it says hello");
-  for (const { ms, callback } of timers.splice(0)) if (ms === 10_000) callback();
+  time.end(10_000, 10_100, 60_000);
+  assert.deepEqual(b.events, []);
+  time.end(10_000, 10_100);
   await eventually(() => b.events.length > 0, "it gives up");
   assert.deepEqual(b.events, ["peer failed: the peer does not answer"]);
+});
+
+Deno.test("StreamSession waits for a welcome as long as a link of 16 kB/s needs for the hello, and no longer", async () => {
+  const time = new TestTime();
+  await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
+  const states = Array.from({ length: 600 }, (_, at) => lacking(`${at}`.padEnd(1_000, "t")));
+  await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, messageId: "m" });
+  const peer = new TestPeer();
+  await follow(b, peer);
+  await eventually(() => peer.requests.length > 0, "it says hello");
+  const [request] = peer.requests;
+  assert.ok(request?.case === "hello" && request.value.logs.length === 600);
+  const bytes = toBinary(SyncRequestSchema, create(SyncRequestSchema, { request })).length;
+  const ms = 10_000 + Math.ceil(bytes / 16);
+  assert.ok(ms > 47_000, `${bytes} bytes`);
+  assert.deepEqual(time.waiting(5_000, 100_000), [ms]);
+  time.end(ms, ms);
+  await eventually(() => b.events.length > 0, "it gives up");
+  assert.deepEqual(b.events, ["peer failed: the peer does not answer"]);
+});
+
+/** Follows a peer that was welcomed and then said nothing for 700 ms, and does not answer when it is asked. */
+async function followQuiet(b: TestNode, time: TestTime) {
+  const peer = new TestPeer();
+  await follow(b, peer);
+  peer.welcome();
+  await eventually(() => b.events.length > 0, "it is connected");
+  const answer = Promise.withResolvers<PeerIdentity>();
+  let asked = 0;
+  peer.identify = () => {
+    asked++;
+    return answer.promise;
+  };
+  time.end(700, 700);
+  assert.equal(asked, 1);
+  return { peer, answer };
+}
+
+Deno.test("StreamSession gives a quiet peer up that does not answer in time", async () => {
+  const time = new TestTime();
+  await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
+  await followQuiet(b, time);
+  time.end(700, 700);
+  await eventually(() => b.events.length > 1, "it gives up");
+  assert.deepEqual(b.events, ["peer stream", "peer failed: the peer says nothing any more"]);
+});
+
+Deno.test("StreamSession waits once more for a quiet peer where this process stood still, and goes on when it answers", async () => {
+  const time = new TestTime();
+  await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
+  const { peer, answer } = await followQuiet(b, time);
+  time.end(700, 700, 5_000);
+  assert.deepEqual(time.waiting(700, 700), [700]);
+  answer.resolve(peer.identity);
+  await eventually(() => time.waiting(700, 700).length === 0, "it has heard the answer");
+  assert.deepEqual(b.events, ["peer stream"]);
+  assert.equal(peer.sessions, 1);
+});
+
+Deno.test("StreamSession waits only once more for a quiet peer, however long this process stands still", async () => {
+  const time = new TestTime();
+  await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
+  await followQuiet(b, time);
+  time.end(700, 700, 5_000);
+  time.end(700, 700, 5_000);
+  await eventually(() => b.events.length > 1, "it gives up");
+  assert.match(b.events[1] ?? "", /says nothing any more/);
 });
 
 Deno.test("PeerWorker refuses a peer whose own name no node may have", async () => {
