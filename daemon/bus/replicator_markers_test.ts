@@ -153,6 +153,19 @@ Deno.test("Bus.replicate of delete markers that fails on its way keeps what was 
   assert.equal(await deletedCount(bus), 30);
 });
 
+Deno.test("Bus.replicate stores no slice behind one that contradicts another copy's, which came before them", async () => {
+  const { bus, copy } = await busWithRanges();
+  const first = bus.replicate({ ...copy, messages: [rangeMarker(1, 1, 10), rangeMarker(2, 11, 20)] });
+  const other = [1, 2, 3].map((at) => ({ ...rangeMarker(at, 10 * at + 1, 10 * at + 10), id: `e${at}` }));
+  await assert.rejects(
+    bus.replicate({ ...copy, messages: other }),
+    (error) => error instanceof ConflictError,
+  );
+  assert.equal(await first, 2);
+  assert.equal(bus.head(DELETE_TOPIC, OTHER), 2);
+  assert.equal(await deletedCount(bus), 20);
+});
+
 Deno.test("Bus.replicate stores no more slices of delete markers once the bus closes", async () => {
   const { store, bus, copy } = await busWithRanges();
   const messages = [rangeMarker(1, 1, 10), rangeMarker(2, 11, 20), rangeMarker(3, 21, 30)];
