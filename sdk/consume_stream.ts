@@ -14,7 +14,8 @@ export class ConsumeStream extends MessageStream {
   /**
    * Where a later `consume` goes on, with `from: { cursor }`: behind the last batch that was taken whole. Of a batch
    * of which only a part was taken, everything comes again: take whole batches with {@linkcode nextBatch} where that
-   * matters. Empty before the daemon's first answer. It holds for the daemon and data directory that gave it.
+   * matters. Empty before the daemon's first answer. It holds for the daemon and data directory that gave it; where a
+   * backup of that was restored, the stream fails with FAILED_PRECONDITION unless it is sure that nothing is missed.
    */
   get cursor(): string {
     return this.#consumed.cursor(this.taken);

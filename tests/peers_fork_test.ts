@@ -123,3 +123,54 @@ Deno.test("the log of a restored origin that went on is refused or adopted, and 
   assert.deepEqual(await b.texts("t", a, archive), ["1", "2", "3", "4", "5"]);
   assert.deepEqual(await a.texts("t"), ["1", "2", "3", "other 4", "other 5", "other 6", "other 7"]);
 });
+
+Deno.test("a consumer's cursor of a place behind a restored backup is refused, also where the same message came there again", async () => {
+  await using folder = await TempFolder.make();
+  await using b = await Device.start(folder, "b");
+  await publish(b, "from-b", "the same");
+  await using a = await Device.start(folder, "a");
+  await publish(a, "t", "before");
+  const { cursor: before } = await consumed(a, 1);
+  await a.stop();
+  await copyData(a.data, `${folder.path}/backup`);
+  const follows = ["--peer", b.address];
+
+  await a.restart();
+  await publish(a, "t", "lost");
+  await a.stop();
+  await a.restart(...follows);
+  await a.reaches(1, "from-b", b);
+  const { texts, cursor } = await consumed(a, 3);
+  assert.deepEqual(texts, ["before", "lost", "the same"]);
+  await a.stop();
+
+  await copyData(`${folder.path}/backup`, a.data);
+  await a.restart();
+  await publish(a, "t", "missed");
+  await a.stop();
+  await a.restart(...follows);
+  await a.reaches(1, "from-b", b);
+  assert.deepEqual((await consumed(a, 3)).texts, ["before", "missed", "the same"]);
+  await assert.rejects(consumed(a, 1, { cursor }), {
+    code: "FAILED_PRECONDITION",
+    message: /restored backup/,
+  });
+  assert.deepEqual((await consumed(a, 2, { cursor: before })).texts, ["missed", "the same"]);
+});
+
+/** The first messages of all topics from a place on, and where consuming them ended. */
+async function consumed(
+  device: Device,
+  count: number,
+  from?: { readonly cursor: string },
+): Promise<{ texts: string[]; cursor: string }> {
+  const texts: string[] = [];
+  const stream = device.client.consume(["t", "from-b"], { follow: false, ...from && { from } });
+  while (texts.length < count) {
+    const batch = await stream.nextBatch() ?? assert.fail("it ended");
+    texts.push(...batch.map((message) => message.text()));
+  }
+  const { cursor } = stream;
+  stream.close();
+  return { texts, cursor };
+}

@@ -88,8 +88,8 @@ export class AuthorizedBus implements BusAccess {
     return await this.#bus.consume({ ...request, allowed: (topic) => this.#grants.mayRead(topic) });
   }
 
-  async cursorAt(sequence: number): Promise<string> {
-    return await this.#bus.cursorAt(sequence);
+  cursorAt(sequence: number): string {
+    return this.#bus.cursorAt(sequence);
   }
 
   async deleteRange(request: DeleteRangeRequest): Promise<number> {

@@ -10,7 +10,7 @@ import type {
 import { Admission } from "./admission.ts";
 import { BatchPublisher } from "./batch_publisher.ts";
 import type { Consumer } from "./consumer.ts";
-import { formatCursor } from "./cursor.ts";
+import { type Cursor, formatCursor, isKnown } from "./cursor.ts";
 import { DeletionLine } from "./deletion_line.ts";
 import { BusError, toBusError } from "./error.ts";
 import { FifoForwarding } from "./fifo_forwarding.ts";
@@ -254,9 +254,14 @@ export class Bus {
     return this.#logs.sequence;
   }
 
-  /** The id of the message with a sequence; undefined when there is none. */
-  async idAt(sequence: number): Promise<string | undefined> {
-    return await this.#stored("look a message up", () => this.#store.idAt(sequence));
+  /** The place at a sequence that this bus has told of: 0, that of a message, or {@link sequence}. */
+  placeAt(sequence: number): Cursor {
+    return { incarnation: this.incarnation, sequence, opening: this.#store.openingOf(sequence) };
+  }
+
+  /** Whether the messages up to a place are those that there were when the place was told. Fails when the store does. */
+  async knows(place: Cursor): Promise<boolean> {
+    return await this.#stored("look a place up", () => isKnown(place, this.#store));
   }
 
   /**
@@ -376,12 +381,9 @@ export class Bus {
     });
   }
 
-  /** What a consumer that has looked at everything up to a sequence can begin from later. Fails when the store does. */
-  async cursorAt(sequence: number): Promise<string> {
-    // Thousands of consumers that are told the same place must not each ask the store.
-    const [recent] = this.#logs.arrivals.recent(sequence, 1, 0) ?? [];
-    const id = recent?.id ?? (sequence === 0 ? "" : await this.idAt(sequence) ?? "");
-    return formatCursor({ incarnation: this.incarnation, sequence, id });
+  /** What a consumer that has looked at everything up to a sequence can begin from later. */
+  cursorAt(sequence: number): string {
+    return formatCursor(this.placeAt(sequence));
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { NodeName, Store } from "../store/store.ts";
 import { Consumer } from "./consumer.ts";
-import { parseCursor } from "./cursor.ts";
+import { isKnown, parseCursor } from "./cursor.ts";
 import { BusError } from "./error.ts";
 import { MAX_CONSUMER_PATTERNS, MAX_LOGS_LOOKED_UP } from "./limits.ts";
 import { LogFilter } from "./log_filter.ts";
@@ -85,10 +85,7 @@ async function firstSequence(
       return 1;
     case "cursor": {
       const cursor = parseCursor(from.cursor);
-      const { sequence } = cursor;
-      const known = store.incarnation === cursor.incarnation &&
-        (sequence === 0 || await stored("consume", () => store.idAt(sequence)) === cursor.id);
-      if (known) return sequence + 1;
+      if (await stored("consume", () => isKnown(cursor, store))) return cursor.sequence + 1;
       throw new BusError(
         "failed_precondition",
         "Cannot consume: the cursor is of another data directory, or of messages that a restored backup does not have; " +

@@ -8,7 +8,6 @@ import {
 } from "@msgbus/proto/stream";
 import type { BusAccess } from "../bus/bus_access.ts";
 import type { ConsumedPage, Consumer } from "../bus/consumer.ts";
-import { formatCursor } from "../bus/cursor.ts";
 import type { Message } from "../bus/message.ts";
 import type { ConsumeFrom } from "../bus/requests.ts";
 import { ConsumeCredit } from "./consume_credit.ts";
@@ -18,15 +17,12 @@ import { nodeNameOf } from "./node_id.ts";
 
 /** One call of Consume: a consumer of the bus to answers, as far as the client's credit reaches. */
 export class ConsumeCall {
-  readonly #incarnation: string;
   readonly #bus: BusAccess;
   readonly #call: StreamingServerCall;
   readonly #encoder = new ConsumeResponseEncoder();
   readonly #credit = new ConsumeCredit();
 
-  /** `incarnation` is the bus's. */
-  constructor(incarnation: string, bus: BusAccess, call: StreamingServerCall) {
-    this.#incarnation = incarnation;
+  constructor(bus: BusAccess, call: StreamingServerCall) {
     this.#bus = bus;
     this.#call = call;
   }
@@ -87,7 +83,7 @@ export class ConsumeCall {
     // Who begins behind the newest message learns where that was, before anything else can happen to the call.
     if (told || from.kind === "newest") {
       place = consumer.sequence;
-      this.#call.send(this.#encoder.encodePlace(await this.#bus.cursorAt(place), told));
+      this.#call.send(this.#encoder.encodePlace(this.#bus.cursorAt(place), told));
     }
     // One page is sent while the store reads the one after it.
     let ahead = this.#read(consumer, ending);
@@ -104,7 +100,7 @@ export class ConsumeCall {
       told = caughtUp;
       place = sequence;
       if (messages.length > 0) await this.#send(messages, caughtUp, ending);
-      else this.#call.send(this.#encoder.encodePlace(await this.#bus.cursorAt(sequence), caughtUp));
+      else this.#call.send(this.#encoder.encodePlace(this.#bus.cursorAt(sequence), caughtUp));
     }
   }
 
@@ -128,8 +124,7 @@ export class ConsumeCall {
   }
 
   async #send(messages: readonly Message[], caughtUp: boolean, ending: AbortSignal): Promise<void> {
-    const cursorBehind = ({ sequence, id }: Message) =>
-      formatCursor({ incarnation: this.#incarnation, sequence, id });
+    const cursorBehind = ({ sequence }: Message) => this.#bus.cursorAt(sequence);
     let goesOn = true;
     for (const answer of this.#encoder.encode(messages, cursorBehind, caughtUp)) {
       if (!goesOn) await this.#call.ready(ending);

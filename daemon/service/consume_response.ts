@@ -16,8 +16,8 @@ const CAUGHT_UP = 0x20;
 const BATCH_LOG = 0x08;
 const FIRST_HEAD_ID = 0x18;
 
-/** What of an answer is left to logs and batches: a cursor has an id of up to 1,024 bytes, and less than that around it. */
-const CONTENT_BYTES = CONSUME_ANSWER_BYTES - (2 << 10);
+/** What of an answer is left to logs and batches: a cursor has two UUIDs and a number. */
+const CONTENT_BYTES = CONSUME_ANSWER_BYTES - 256;
 
 const encoder = new TextEncoder();
 

@@ -217,7 +217,7 @@ Deno.test("Consume tells its place now and then while nothing that matches is pu
   assert.ok(await call.read());
   const { cursor = "", caughtUp } = call.answers.at(-1) ?? {};
   assert.deepEqual([call.answers.length, call.got, caughtUp], [2, [], true]);
-  assert.equal(cursor, await fixture.bus.cursorAt(3));
+  assert.equal(cursor, fixture.bus.cursorAt(3));
   await settled();
   assert.deepEqual(fixture.timers.waiting, []);
   const again = fixture.call({ start: { patterns: [">"], from: { case: "cursor", value: cursor } } });
@@ -241,7 +241,7 @@ Deno.test("Consume tells its place while it looks for what matches among what is
   const call = fixture.call({ start: { patterns: ["a"] } });
   await call.untilCaughtUp();
   assert.deepEqual(call.answers.map(({ caughtUp }) => caughtUp), [false, true]);
-  assert.equal(call.answers[0]?.cursor, await fixture.bus.cursorAt(8_192));
+  assert.equal(call.answers[0]?.cursor, fixture.bus.cursorAt(8_192));
 });
 
 Deno.test("Consume goes on behind the cursor of any answer", async () => {

@@ -22,7 +22,7 @@ export function streamHandlers(bus: Bus, stopping: AbortSignal, busOf: BusOf = (
         call,
         stopping,
         busOf,
-        (access, ending) => new ConsumeCall(bus.incarnation, access, call).run(requests, ending),
+        (access, ending) => new ConsumeCall(access, call).run(requests, ending),
       );
     },
   };

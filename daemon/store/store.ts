@@ -18,6 +18,7 @@ export type {
   ProducerName,
   ProducerPlace,
 } from "./once.ts";
+export { MAX_OPENINGS, type Opening } from "./opening.ts";
 export type {
   ArchivedLog,
   DeletedRange,
@@ -207,8 +208,8 @@ export interface PeerCursor {
   readonly incarnation: string;
   /** The peer's sequence up to which this node has everything, or a state that says what it lacks. */
   readonly sequence: number;
-  /** The id of the peer's message with that sequence. */
-  readonly messageId: string;
+  /** The peer's opening that names that sequence. */
+  readonly opening: string;
 }
 
 /**
@@ -226,6 +227,21 @@ export interface PeerCursor {
 export interface Store {
   /** This storage's own id: a UUID made when the storage was created, never changed. */
   readonly incarnation: string;
+
+  /**
+   * The {@link Opening} that names a sequence which a call of this store has settled with, or which was stored before:
+   * so a place can be told from the same one in a copy of the data, as {@link lastOf} says. It is the newest one for
+   * what was stored before this store was opened: a copy that is older than that does not know it, though it may have
+   * the sequence. "" for 0, which needs none.
+   */
+  openingOf(sequence: number): string;
+
+  /**
+   * The last sequence up to which every copy of this storage that knows the opening has the same messages: that before
+   * the next opening, or the newest one. Undefined for an opening that is not known: it was another copy's, it stored
+   * nothing, or `MAX_OPENINGS` others stored something since.
+   */
+  lastOf(opening: string): Promise<number | undefined>;
 
   /** Appends the messages in order and assigns their heads and sequences. An empty batch settles with no result. */
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]>;
@@ -325,9 +341,6 @@ export interface Store {
    * has changed. Applying the same batch again changes nothing.
    */
   replicate(batch: ReplicatedBatch): Promise<Replicated>;
-
-  /** The id of the message with a sequence, in a log set aside too; undefined where there is none. */
-  idAt(sequence: number): Promise<string | undefined>;
 
   /**
    * Sets a log aside under a name, which it says: its incarnation ("unknown" where that is ""), with ".2", ".3" …

@@ -29,7 +29,7 @@ import { TopicFilter } from "./topic_filter.ts";
 /** What a session needs of a bus: it only reads. */
 export type SyncSource = Pick<
   Bus,
-  "node" | "incarnation" | "heads" | "logHead" | "watchHeads" | "sequence" | "idAt" | "subscribe"
+  "node" | "incarnation" | "heads" | "logHead" | "watchHeads" | "sequence" | "placeAt" | "knows" | "subscribe"
 >;
 
 /** Where a session's responses go; as a streaming call of gRPC has it. */
@@ -179,8 +179,7 @@ class SyncAnswerer {
   async #tellAll(): Promise<void> {
     const { after } = this.#hello;
     const from = after === undefined ? 0 : toNumber(after.sequence);
-    const resumed = after !== undefined && after.incarnation === this.#bus.incarnation &&
-      await this.#bus.idAt(from) === after.messageId;
+    const resumed = after !== undefined && await this.#bus.knows({ ...after, sequence: from });
     if (this.#ended) return;
     // Not before: news would leave ahead of the welcome, and what has changed until now is in the heads.
     this.#unwatch = this.#bus.watchHeads((topic, origin) => this.#headChanged(topic, origin));
@@ -246,15 +245,12 @@ class SyncAnswerer {
   async #tellPosition(sequence: number): Promise<void> {
     const heads = [...this.#changed.values()];
     this.#changed = new LogMap();
-    const messageId = await this.#bus.idAt(sequence);
-    if (this.#ended || messageId === undefined) return;
     for (let at = 0; at < heads.length; at += LOGS_PER_RESPONSE) {
       await this.#tell(heads.slice(at, at + LOGS_PER_RESPONSE));
     }
-    const { incarnation } = this.#bus;
-    this.#send({
-      told: create(SyncPositionSchema, { incarnation, sequence: BigInt(sequence), messageId }),
-    });
+    if (this.#ended) return;
+    const { incarnation, opening } = this.#bus.placeAt(sequence);
+    this.#send({ told: create(SyncPositionSchema, { incarnation, sequence: BigInt(sequence), opening }) });
   }
 
   async #tell(heads: readonly LogHead[]): Promise<void> {

@@ -6,15 +6,19 @@ import {
   SyncPositionSchema,
   type SyncRequest,
   SyncRequestSchema,
+  type SyncResponse,
 } from "@msgbus/proto/sync";
-import { isBusError, openTestBus, publishText } from "../bus/test_bus.ts";
+import type { Bus } from "../bus/bus.ts";
+import type { Cursor } from "../bus/cursor.ts";
+import { isBusError, NO_BYTES, openTestBus, OTHER, publishText } from "../bus/test_bus.ts";
 import { MemoryStore } from "../store/memory/store.ts";
+import { DEFAULT_DEDUP_LIMITS } from "../store/store.ts";
 import { answerSync, type SyncOutput, type SyncSource } from "./answer_sync.ts";
 import { decodeResponse } from "./sync_codec.ts";
 
 Deno.test("answerSync begins with the welcome, also when a log changes while the caller's position is looked up", async () => {
   const bus = await openTestBus(new MemoryStore("incarnation"));
-  const { id } = await publishText(bus, "t", "1");
+  await publishText(bus, "t", "1");
   const asked = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
   const source: SyncSource = {
@@ -27,10 +31,11 @@ Deno.test("answerSync begins with the welcome, also when a log changes while the
     logHead: (topic, origin) => bus.logHead(topic, origin),
     watchHeads: (changed) => bus.watchHeads(changed),
     subscribe: (request) => bus.subscribe(request),
-    idAt: async (sequence) => {
+    placeAt: (sequence) => bus.placeAt(sequence),
+    knows: async (place) => {
       asked.resolve();
       await answered.promise;
-      return await bus.idAt(sequence);
+      return await bus.knows(place);
     },
   };
   const sent: Uint8Array[] = [];
@@ -44,7 +49,7 @@ Deno.test("answerSync begins with the welcome, also when a log changes while the
     inTurn: (make) => make(),
   };
   const ending = new AbortController();
-  const after = create(SyncPositionSchema, { incarnation: "incarnation", sequence: 1n, messageId: id });
+  const after = create(SyncPositionSchema, { ...bus.placeAt(1), sequence: 1n });
   const hello = create(SyncHelloSchema, { node: bus.node, incarnation: "other", after });
   const request = toBinary(
     SyncRequestSchema,
@@ -71,6 +76,54 @@ Deno.test("answerSync begins with the welcome, also when a log changes while the
   assert.deepEqual(second?.heads.map(({ headId }) => headId), [2n]);
   await bus.close();
 });
+
+Deno.test("answerSync tells everything to whoever was told more than a restored backup has, also where the same message came there again", async () => {
+  const store = new MemoryStore();
+  const bus = await openTestBus(store);
+  const backup = new MemoryStore(store.incarnation, DEFAULT_DEDUP_LIMITS, store.openingOf(1));
+  await copyText(bus, "a", "before");
+  await copyText(await openTestBus(backup), "a", "before");
+  const before = bus.placeAt(1);
+  await copyText(bus, "lost", "1");
+  await copyText(bus, "b", "2");
+  const behind = bus.placeAt(3);
+  backup.reopen("after");
+  const restored = await openTestBus(backup);
+  await copyText(restored, "missed", "3");
+  await copyText(restored, "b", "2");
+  assert.deepEqual(await toldTopics(restored, behind), { resumed: false, topics: ["a", "b", "missed"] });
+  assert.deepEqual(await toldTopics(restored, before), { resumed: true, topics: ["b", "missed"] });
+});
+
+/** Stores another node's message; its id follows from the text. */
+async function copyText(bus: Bus, topic: string, text: string): Promise<void> {
+  const message = { headId: 1, id: `id-${text}`, createdAtMs: 1_000, payload: NO_BYTES, headers: NO_BYTES };
+  await bus.replicate({ topic, origin: OTHER, incarnation: "", messages: [{ ...message, deleted: false }] });
+}
+
+/** What the answer to a caller begins with that was told everything up to a place. */
+async function toldTopics(bus: Bus, place: Cursor): Promise<{ resumed: boolean; topics: string[] }> {
+  const ending = new AbortController();
+  const news: SyncResponse[] = [];
+  const output: SyncOutput = {
+    ...noOutput,
+    send: (response) => {
+      const { news: said } = decodeResponse(response);
+      if (said !== undefined) news.push(said);
+      if (said?.told !== undefined) ending.abort();
+      return true;
+    },
+  };
+  async function* requests() {
+    const after = create(SyncPositionSchema, { ...place, sequence: BigInt(place.sequence) });
+    const value = create(SyncHelloSchema, { node: OTHER, incarnation: "other", after });
+    yield toBinary(SyncRequestSchema, create(SyncRequestSchema, { request: { case: "hello", value } }));
+    await new Promise<void>((resolve) => ending.signal.addEventListener("abort", () => resolve()));
+  }
+  await answerSync(bus, requests(), output, ending.signal, noTimer);
+  const topics = news.flatMap(({ logs }) => logs.map(({ topic }) => topic));
+  return { resumed: news[0]?.welcome?.resumed ?? false, topics: topics.sort() };
+}
 
 const noOutput: SyncOutput = {
   send: () => true,

@@ -27,7 +27,7 @@ export interface PeerSummary {
 export interface PeerPosition {
   readonly incarnation: string;
   readonly sequence: number;
-  readonly messageId: string;
+  readonly opening: string;
 }
 
 const NOBODY: NodeName = { tenantId: "", blName: "", deviceId: "" };

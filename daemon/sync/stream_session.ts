@@ -267,7 +267,7 @@ export class StreamSession extends PeerSession {
       this.consider(copy);
     }
     if (told === undefined) return;
-    if (told.incarnation.length > NAME_BYTES || told.messageId.length > NAME_BYTES) {
+    if (told.incarnation.length > NAME_BYTES || told.opening.length > NAME_BYTES) {
       throw new PeerError("refused", "the peer tells a position that is none");
     }
     this.#told = { ...told, sequence: toNumber(told.sequence) };

@@ -49,7 +49,7 @@ function lacking(topic: string): PeerSyncState {
 Deno.test("StreamSession asks for everything where the logs that it lacks do not fit into a hello", async () => {
   await using b = await TestNode.start("b");
   const states = Array.from({ length: 4_500 }, (_, at) => lacking(`${at}${"t".repeat(1_000)}`));
-  await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, messageId: "m" });
+  await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, opening: "m" });
   const peer = new TestPeer();
   await follow(b, peer);
   await eventually(() => peer.requests.length > 0, "it says hello");
@@ -149,7 +149,7 @@ Deno.test("StreamSession waits for a welcome as long as a link of 16 kB/s needs 
   const time = new TestTime();
   await using b = await TestNode.start("b", { timer: time.timer, clock: time.clock });
   const states = Array.from({ length: 600 }, (_, at) => lacking(`${at}`.padEnd(1_000, "t")));
-  await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, messageId: "m" });
+  await b.store.recordPeerSync(states, { peer: PEER, incarnation: "x", sequence: 7, opening: "m" });
   const peer = new TestPeer();
   await follow(b, peer);
   await eventually(() => peer.requests.length > 0, "it says hello");

@@ -13,9 +13,6 @@ const IMPATIENCE = new Error("it took too long");
 /** Milliseconds after a start of the node in which a consumer comes back. */
 const MAX_ABSENCE_MS = 6_000;
 
-/** Where no message is. */
-const NOWHERE = 0;
-
 const ONE = { messages: 1, bytes: 0 };
 
 /** A cursor, and what had been given when it was kept. */
@@ -24,7 +21,12 @@ interface Kept {
   readonly sequence: number;
   /** Messages given up to there. */
   readonly count: number;
+  /** The newest message of the node. */
+  readonly newest: number;
 }
+
+/** Whether the node has still what it had when a cursor was kept: up to that, and behind it. */
+type Left = "all" | "enough" | "too little";
 
 /** A message, whatever its log. */
 interface Place {
@@ -52,10 +54,8 @@ export class SimulatedConsumer {
   /** What was given, without what is given again because no cursor was kept behind it. */
   #given: Place[] = [];
   #kept: Kept | undefined;
-  /** What was lost of the messages up to the cursor kept last. */
-  #lost: readonly Place[] = [];
-  /** Where other messages lie than did before a backup was restored, though the one that the cursor names is there again. */
-  readonly #reordered = new Set<number>();
+  /** What the cursor kept last is worth. */
+  #left: Left = "all";
   /** Everything up to this sequence is behind it. */
   #position = 0;
   /** Where it began. */
@@ -74,22 +74,18 @@ export class SimulatedConsumer {
 
   /** The node's data is lost, or all that came after some time. */
   async ruin(before: MemoryStore, left: MemoryStore): Promise<void> {
-    const last = this.#kept?.sequence ?? 0;
-    const lost: Place[] = [];
-    // A cursor of another data directory, wherever it points.
-    if (before.incarnation !== left.incarnation) lost.push({ sequence: NOWHERE, id: "" });
-    for (let sequence = 1; sequence <= last; sequence++) {
-      if (await left.idAt(sequence) !== undefined) continue;
-      lost.push({ sequence, id: await before.idAt(sequence) ?? "" });
-    }
-    this.#lost = lost;
-    this.#restoredTo = last;
+    const { sequence, newest } = this.#kept ?? { sequence: 0, newest: 0 };
+    const last = await lastSequence(left);
+    // What came behind the backup may come again in another order: then the cursor would pass over some of it.
+    if (before.incarnation !== left.incarnation || sequence > last) this.#left = "too little";
+    else this.#left = newest > last ? "enough" : "all";
+    this.#restoredTo = sequence;
   }
 
   /** Goes on where it was, until the process ends. */
   async consume(process: Process): Promise<void> {
     // Some come back when the node has new messages already.
-    if (this.#lost.length > 0 || this.#random.chance(0.5)) {
+    if (this.#left === "too little" || this.#random.chance(0.5)) {
       await this.#world.scheduler.sleep(this.#random.next() * MAX_ABSENCE_MS);
     }
     try {
@@ -110,7 +106,6 @@ export class SimulatedConsumer {
       const { sequence, id } = message;
       const was = given.get(sequence);
       given.delete(sequence);
-      if (this.#reordered.has(sequence)) continue;
       if (was === id || !this.#expects(message)) continue;
       if (was !== undefined) return `${this.#what}: another message ${sequence} was given`;
       if (!this.#mayLack(message)) return `${this.#what}: message ${sequence} was not given`;
@@ -129,18 +124,15 @@ export class SimulatedConsumer {
       if (error instanceof BusError && error.code === "failed_precondition") return undefined;
       throw error;
     });
-    const missing = await this.#missing(process.store.memory);
-    // What comes again after a restored backup may come in another order; a cursor knows the message that it names.
-    const isValid = !missing.some(({ sequence }) => sequence === kept.sequence || sequence === NOWHERE);
     if (consumer === undefined) {
-      if (isValid) this.#world.fail(`${this.#what}: cursor ${kept.cursor} was refused`);
+      // The opening that the cursor names may have begun behind the backup.
+      if (this.#left === "all") this.#world.fail(`${this.#what}: cursor ${kept.cursor} was refused`);
       return await this.#beginAnew(process);
     }
-    if (!isValid) this.#world.fail(`${this.#what}: cursor ${kept.cursor} was accepted, though data was lost`);
-    this.#lost = [];
-    for (const { sequence } of missing) this.#reordered.add(sequence);
-    this.#given = this.#given.slice(0, kept.count).filter(({ sequence }) => !this.#reordered.has(sequence));
-    this.#kept = { ...kept, count: this.#given.length };
+    if (this.#left === "too little") {
+      this.#world.fail(`${this.#what}: cursor ${kept.cursor} was accepted, though data was lost`);
+    }
+    this.#given = this.#given.slice(0, kept.count);
     this.#position = kept.sequence;
     this.#narrowedTo = Math.min(this.#narrowedTo, kept.sequence);
     return consumer;
@@ -149,8 +141,7 @@ export class SimulatedConsumer {
   async #beginAnew(process: Process): Promise<Consumer> {
     const { from } = this.#wanted;
     this.#kept = undefined;
-    this.#lost = [];
-    this.#reordered.clear();
+    this.#left = "all";
     this.#given = [];
     this.#begin = this.#position = from.kind === "newest" ? process.bus.sequence : 0;
     this.#narrowedTo = Infinity;
@@ -158,17 +149,10 @@ export class SimulatedConsumer {
     return await process.bus.consume(this.#wanted.request(from));
   }
 
-  /** What was lost and is not there again, or not at its place. */
-  async #missing(memory: MemoryStore): Promise<Place[]> {
-    const missing: Place[] = [];
-    for (const place of this.#lost) if (await memory.idAt(place.sequence) !== place.id) missing.push(place);
-    return missing;
-  }
-
   /** Reads until the process ends, or for a while. */
   async #read(process: Process, consumer: Consumer): Promise<void> {
     const random = this.#random;
-    if (random.chance(0.3)) await this.#keep(process, consumer);
+    if (process.alive && random.chance(0.3)) await this.#keep(process, consumer);
     while (process.alive && !random.chance(0.02)) {
       const { messages } = await this.#next(process, consumer);
       if (!process.alive) return;
@@ -212,8 +196,10 @@ export class SimulatedConsumer {
   }
 
   async #keep(process: Process, { sequence }: Consumer): Promise<void> {
-    const count = this.#given.length;
-    this.#kept = { cursor: await process.bus.cursorAt(sequence), sequence, count };
+    const newest = await lastSequence(process.store.memory);
+    if (!process.alive) return;
+    this.#kept = { cursor: process.bus.cursorAt(sequence), sequence, count: this.#given.length, newest };
+    this.#left = "all";
   }
 
   #take(process: Process, message: SequencedMessage): void {
@@ -241,5 +227,14 @@ export class SimulatedConsumer {
   /** Whether it was deleted possibly before it came to its turn. */
   #mayLack({ deleted, sequence }: SequencedMessage): boolean {
     return this.#wanted.skipDeleted && (deleted || sequence <= this.#restoredTo);
+  }
+}
+
+/** The newest message of all logs, of those that were set aside too; 0 where there is none. */
+async function lastSequence(memory: MemoryStore): Promise<number> {
+  for (let from = 1;;) {
+    const { next } = await memory.readAll(from, { only: [] }, ONE);
+    if (next === from) return from - 1;
+    from = next;
   }
 }

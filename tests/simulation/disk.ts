@@ -3,6 +3,7 @@ import {
   type Appended,
   type AppendingProducer,
   type ArchivedLog,
+  DEFAULT_DEDUP_LIMITS,
   type Deletion,
   type Extent,
   type FifoMessage,
@@ -34,19 +35,37 @@ const SLOW_READ_MS = 100;
 
 type Write = (store: MemoryStore) => Promise<unknown>;
 
+/** Writes that were synced together. */
+interface Commit {
+  /** Of the process that made it. */
+  readonly opening: string;
+  readonly writes: readonly Write[];
+}
+
 /** What survives the death of a process: the commits that were synced, in order. */
 export class Disk {
   incarnation: string;
-  commits: (readonly Write[])[] = [];
+  commits: Commit[] = [];
+  #openings = 0;
 
   constructor(incarnation: string) {
     this.incarnation = incarnation;
   }
 
-  /** What the commits amount to. */
-  load(): MemoryStore {
-    const store = new MemoryStore(this.incarnation);
-    for (const write of this.commits.flat()) write(store).catch(() => {}); // it failed the first time as well
+  /** Names an opening as none was before, also where a backup was restored meanwhile. */
+  newOpening(): string {
+    return `opening ${++this.#openings} of ${this.incarnation}`;
+  }
+
+  /** What the commits amount to, opened; whoever only reads needs no name for that. */
+  load(opening = ""): MemoryStore {
+    const store = new MemoryStore(this.incarnation, DEFAULT_DEDUP_LIMITS, opening);
+    let last = opening;
+    for (const { opening, writes } of this.commits) {
+      if (opening !== last) store.reopen(last = opening);
+      for (const write of writes) write(store).catch(() => {}); // it failed the first time as well
+    }
+    store.reopen(opening);
     return store;
   }
 }
@@ -81,6 +100,7 @@ export class DiskStore implements Store {
   /** What is durable. */
   readonly memory: MemoryStore;
   readonly #disk: Disk;
+  readonly #opening: string;
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #fsyncMs: number;
@@ -101,7 +121,8 @@ export class DiskStore implements Store {
     this.#random = random;
     this.#fsyncMs = fsyncMs;
     this.incarnation = disk.incarnation;
-    this.memory = disk.load();
+    this.#opening = disk.newOpening();
+    this.memory = disk.load(this.#opening);
   }
 
   /** The process dies: the commit under way is on the disk or is not, and nothing settles any more. */
@@ -109,7 +130,7 @@ export class DiskStore implements Store {
     if (this.#dead) return;
     this.#dead = true;
     if (this.#committing.length > 0 && this.#random.chance(0.5)) {
-      this.#disk.commits.push(this.#committing.map(({ write }) => write));
+      this.#sync(this.#committing);
     }
   }
 
@@ -119,6 +140,14 @@ export class DiskStore implements Store {
     return this.#erased.get(topic, origin)?.some((range) =>
       range.from <= head && head <= range.to && range.step < step
     ) ?? false;
+  }
+
+  openingOf(sequence: number): string {
+    return this.memory.openingOf(sequence);
+  }
+
+  lastOf(opening: string): Promise<number | undefined> {
+    return this.#read((store) => store.lastOf(opening));
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
@@ -177,10 +206,6 @@ export class DiskStore implements Store {
         if (deleted) this.#erase(batch.topic, origin, headId, headId);
       }
     });
-  }
-
-  idAt(sequence: number): Promise<string | undefined> {
-    return this.#read((store) => store.idAt(sequence));
   }
 
   archive(topic: string, origin: NodeName, forgetDeletes?: boolean): Promise<string> {
@@ -271,7 +296,7 @@ export class DiskStore implements Store {
 
   async #commit(): Promise<void> {
     const calls = this.#committing;
-    this.#disk.commits.push(calls.map(({ write }) => write));
+    this.#sync(calls);
     this.#durable += calls.length;
     this.#committing = [];
     this.#beginCommit();
@@ -280,6 +305,10 @@ export class DiskStore implements Store {
     this.#reads = this.#reads.filter(({ afterWrite }) => afterWrite > this.#durable);
     for (const { run } of ready) run();
     this.#deliver();
+  }
+
+  #sync(calls: readonly Call[]): void {
+    this.#disk.commits.push({ opening: this.#opening, writes: calls.map(({ write }) => write) });
   }
 
   /** Gives answers in one turn: all of them most of the time; otherwise later ones may come to those that are left. */

@@ -2,6 +2,7 @@ import { isSameContent } from "../content_comparison.ts";
 import { closedError, noSuchRange } from "../error.ts";
 import { LogMap } from "../log_map.ts";
 import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
+import { MAX_OPENINGS, type Opening, openingOf } from "../opening.ts";
 import { archiveName, isRange, noRangeError, noSuchLog } from "../replication.ts";
 import type {
   Appended,
@@ -57,12 +58,36 @@ export class MemoryStore implements Store {
   readonly #states = new Map<string, LogMap<PeerSyncState>>();
   readonly #cursors = new Map<string, PeerCursor>();
   readonly #dedup: MemoryDedup;
+  /** Those that stored something, the newest last. */
+  readonly #openings: Opening[] = [];
+  #opening: Opening;
   #closed = false;
 
-  /** `incarnation`: a UUID; by default a random one. */
-  constructor(incarnation: string = crypto.randomUUID(), dedup: DedupLimits = DEFAULT_DEDUP_LIMITS) {
+  /** `incarnation` and `opening`: UUIDs; by default random ones. */
+  constructor(
+    incarnation: string = crypto.randomUUID(),
+    dedup: DedupLimits = DEFAULT_DEDUP_LIMITS,
+    opening: string = crypto.randomUUID(),
+  ) {
     this.incarnation = incarnation;
     this.#dedup = new MemoryDedup(dedup);
+    this.#opening = this.#openedAs(opening);
+  }
+
+  /** Goes on as if it was opened anew: another opening begins. */
+  reopen(opening: string): void {
+    this.#opening = this.#openedAs(opening);
+  }
+
+  openingOf(sequence: number): string {
+    return openingOf(this.#opening, sequence);
+  }
+
+  lastOf(opening: string): Promise<number | undefined> {
+    return this.#call(() => {
+      const at = this.#openings.findIndex(({ id }) => id === opening);
+      return at === -1 ? undefined : this.#openings[at + 1]?.after ?? this.#places.length;
+    });
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
@@ -130,13 +155,6 @@ export class MemoryStore implements Store {
 
   replicate(batch: ReplicatedBatch): Promise<Replicated> {
     return this.#call(() => this.#replicate(batch));
-  }
-
-  idAt(sequence: number): Promise<string | undefined> {
-    return this.#call(() => {
-      const place = this.#places[sequence - 1];
-      return place?.log.at(place.headId)?.id;
-    });
   }
 
   archive(topic: string, origin: NodeName, forgetDeletes = false): Promise<string> {
@@ -233,9 +251,22 @@ export class MemoryStore implements Store {
   #append({ topic, origin, id, createdAtMs, payload, headers }: NewMessage): Appended {
     const log = this.#logOf(topic, origin);
     const headId = log.head + 1;
-    const placed = { headId, sequence: this.#places.push({ log, headId }) };
+    const placed = { headId, sequence: this.#place(log, headId) };
     log.push({ ...placed, id, createdAtMs, payload, headers, deleted: false });
     return placed;
+  }
+
+  /** Gives a message the next sequence. */
+  #place(log: MemoryLog, headId: number): number {
+    if (this.#places.length === this.#opening.after) {
+      this.#openings.push(this.#opening);
+      if (this.#openings.length > MAX_OPENINGS) this.#openings.shift();
+    }
+    return this.#places.push({ log, headId });
+  }
+
+  #openedAs(id: string): Opening {
+    return { id, after: this.#places.length, before: this.#openings.at(-1)?.id ?? "" };
   }
 
   #appendOnce(batch: readonly OnceMessage[], as: AppendingProducer | undefined): OnceOutcome[] {
@@ -316,7 +347,7 @@ export class MemoryStore implements Store {
       if (headId <= headBefore) continue;
       const covered = !deleted && log.covers(headId);
       if (covered) deletedHeads.push(headId);
-      const sequence = this.#places.push({ log, headId });
+      const sequence = this.#place(log, headId);
       log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });
     }
     const appended = log.head - headBefore;

@@ -9,6 +9,7 @@ import type {
   LogName,
   OnceOutcome,
   OnceRefusal,
+  Opening,
   PeerCursor,
   PeerSyncState,
   ProducerPlace,
@@ -33,6 +34,12 @@ export type AnswerBody = (to: ByteWriter) => void;
 
 /** Reads what an AnswerBody wrote. */
 export type AnswerReader<T> = (from: ByteReader) => T;
+
+/** What the store thread says of a database that it has opened. */
+export interface OpenedStore {
+  readonly incarnation: string;
+  readonly opening: Opening;
+}
 
 /** What the store thread did since it was opened. */
 export interface StoreStats {
@@ -239,15 +246,28 @@ export function readText(from: ByteReader): string {
   return from.text();
 }
 
-export function optionalText(value: string | undefined): AnswerBody {
+export function opened({ incarnation, opening }: OpenedStore): AnswerBody {
   return (to) => {
-    to.u8(value === undefined ? 0 : 1);
-    if (value !== undefined) to.text(value);
+    to.text(incarnation);
+    to.text(opening.id);
+    to.f64(opening.after);
+    to.text(opening.before);
   };
 }
 
-export function readOptionalText(from: ByteReader): string | undefined {
-  return from.u8() === 0 ? undefined : from.text();
+export function readOpened(from: ByteReader): OpenedStore {
+  return { incarnation: from.text(), opening: { id: from.text(), after: from.f64(), before: from.text() } };
+}
+
+export function optionalSequence(value: number | undefined): AnswerBody {
+  return (to) => {
+    to.u8(value === undefined ? 0 : 1);
+    if (value !== undefined) to.f64(value);
+  };
+}
+
+export function readOptionalSequence(from: ByteReader): number | undefined {
+  return from.u8() === 0 ? undefined : from.f64();
 }
 
 /** `page` is undefined for a log that is unknown. */

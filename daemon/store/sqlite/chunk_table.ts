@@ -159,12 +159,6 @@ export class ChunkTable {
     return erased;
   }
 
-  /** The id of the message with a sequence; undefined where there is none. */
-  idAt(sequence: number): string | undefined {
-    const lookup = this.lookup();
-    return lookup.find(sequence) && lookup.message.id;
-  }
-
   /** Finds messages by their sequences, those that are written. */
   lookup(): MessageLookup {
     return new MessageLookup(this.#bySequence);

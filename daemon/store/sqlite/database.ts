@@ -40,16 +40,16 @@ export class Database {
   #commits = 0;
   #calls = 0;
 
-  /** Throws StoreError. Ports that are left out are those of this machine. `newIncarnation` makes the id of a new file. */
+  /** Throws StoreError. Ports that are left out are those of this machine. `newId` makes that of the opening, and of a new file. */
   constructor(
     options: DatabaseOptions,
     ports: Partial<ConnectionPorts> = {},
-    newIncarnation: () => string = () => crypto.randomUUID(),
+    newId: () => string = () => crypto.randomUUID(),
   ) {
     this.#connection = new Connection(options, ports);
     try {
-      this.incarnation = storageIncarnation(this.#connection, newIncarnation);
-      this.logs = new LogTables(this.#connection);
+      this.incarnation = storageIncarnation(this.#connection, newId);
+      this.logs = new LogTables(this.#connection, newId());
       this.#fifo = new FifoTables(this.#connection);
       this.#peers = new PeerTables(this.#connection);
       this.#replication = new Replication(this.logs, this.#fifo);
@@ -209,8 +209,8 @@ export class Database {
         const log = this.logs.find(topic, origin);
         return answer.extent(log === undefined ? { to, bytes: 0 } : this.logs.extent(log, from, to, most));
       }
-      case "idAt":
-        return answer.optionalText(this.logs.idAt(request.sequence));
+      case "lastOf":
+        return answer.optionalSequence(this.logs.lastOf(request.opening));
       case "peekFifo":
         return answer.front(this.#fifo.peek(request.queue));
       case "heads":

@@ -2,13 +2,14 @@ import type { StatementSync } from "node:sqlite";
 import { noSuchRange, type StoreError } from "../error.ts";
 import { LogMap } from "../log_map.ts";
 import { archiveName, noSuchLog } from "../replication.ts";
-import type { Appended, Extent, NodeName, ReadLimits } from "../store.ts";
+import type { Appended, Extent, NodeName, Opening, ReadLimits } from "../store.ts";
 import type { Chunk } from "./chunk.ts";
 import { ChunkTable, type Scan } from "./chunk_table.ts";
 import type { Connection } from "./connection.ts";
 import { loadLogs } from "./log_loading.ts";
 import { LogTail } from "./log_tail.ts";
 import type { MessageLookup } from "./message_lookup.ts";
+import { OpeningTable } from "./opening_table.ts";
 import type { Page, Wanted } from "./page.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
 
@@ -18,7 +19,7 @@ export interface ArchivedTail {
   readonly log: LogTail;
 }
 
-/** The tables `logs`, `chunks`, `runs` and `deletes`. Writes happen within a transaction of the connection. */
+/** The tables `logs`, `chunks`, `runs`, `deletes` and `openings`. Writes happen within a transaction of the connection. */
 export class LogTables {
   readonly #tails = new LogMap<LogTail>();
   /** Those of logs in use, by the key of `logs`. */
@@ -32,6 +33,7 @@ export class LogTables {
   /** Tails changed in the open transaction. */
   readonly #touched: LogTail[] = [];
   readonly #chunks: ChunkTable;
+  readonly #openings: OpeningTable;
   #lastLog = 0;
   #lastSequence = 0;
   #committedLog = 0;
@@ -45,7 +47,8 @@ export class LogTables {
   readonly #deletes: RowStatement<[from: number, to: number]>;
   readonly #putRunsWritten: StatementSync;
 
-  constructor(connection: Connection) {
+  /** `opening` is the id of the one that begins. */
+  constructor(connection: Connection, opening: string) {
     const { db } = connection;
     const prepare = (sql: string) => db.prepare(sql);
     this.#insertLog = prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, '')");
@@ -74,6 +77,17 @@ export class LogTables {
     for (const log of unwritten) this.#unwrittenTails.add(log);
     this.#lastLog = this.#committedLog = lastLog;
     this.#lastSequence = this.#committedSequence = lastSequence;
+    this.#openings = new OpeningTable(connection, opening, lastSequence);
+  }
+
+  /** The one that began when the file was opened. */
+  get opening(): Opening {
+    return this.#openings.opening;
+  }
+
+  /** See Store.lastOf; not to be asked within a transaction. */
+  lastOf(opening: string): number | undefined {
+    return this.#openings.lastOf(opening, this.#lastSequence);
   }
 
   /** The log's tail in memory; a new one until the first message makes it a log. */
@@ -117,6 +131,8 @@ export class LogTables {
    */
   append(log: LogTail, chunk: Chunk): Appended {
     this.makeStored(log);
+    // Also after a rollback, which took the record with it.
+    if (this.#lastSequence === this.opening.after) this.#openings.record();
     const sequence = this.#lastSequence + 1;
     this.#lastSequence += chunk.count;
     if (!log.continuesAt(sequence)) {
@@ -197,11 +213,6 @@ export class LogTables {
   /** A log set aside, if there is one with that name. */
   findArchived(topic: string, origin: NodeName, name: string): LogTail | undefined {
     return this.#archived.get(topic, origin)?.get(name);
-  }
-
-  /** The id of the message with a sequence. */
-  idAt(sequence: number): string | undefined {
-    return this.#chunks.idAt(sequence);
   }
 
   /** Finds messages by their sequences; to be used after `flush`, and not after an erasure. */

@@ -45,10 +45,10 @@ export function writePeerCursor(to: ByteWriter, cursor: PeerCursor | undefined):
   to.text(cursor.peer);
   to.text(cursor.incarnation);
   to.f64(cursor.sequence);
-  to.text(cursor.messageId);
+  to.text(cursor.opening);
 }
 
 export function readPeerCursor(from: ByteReader): PeerCursor | undefined {
   if (from.u8() === 0) return undefined;
-  return { peer: from.text(), incarnation: from.text(), sequence: from.f64(), messageId: from.text() };
+  return { peer: from.text(), incarnation: from.text(), sequence: from.f64(), opening: from.text() };
 }

@@ -8,7 +8,7 @@ export class PeerTables {
   readonly #put: StatementSync;
   readonly #list: RowStatement<RawState>;
   readonly #putCursor: StatementSync;
-  readonly #cursor: RowStatement<[incarnation: string, sequence: number, messageId: string]>;
+  readonly #cursor: RowStatement<[incarnation: string, sequence: number, opening: string]>;
 
   constructor({ db }: Connection) {
     this.#put = db.prepare(
@@ -24,7 +24,7 @@ export class PeerTables {
     this.#putCursor = db.prepare("INSERT OR REPLACE INTO peer_cursors VALUES (?, ?, ?, ?)");
     this.#cursor = prepareRows(
       db,
-      "SELECT incarnation, sequence, message_id FROM peer_cursors WHERE peer = ?",
+      "SELECT incarnation, sequence, opening FROM peer_cursors WHERE peer = ?",
     );
   }
 
@@ -48,15 +48,15 @@ export class PeerTables {
     );
   }
 
-  putCursor({ peer, incarnation, sequence, messageId }: PeerCursor): void {
-    this.#putCursor.run(peer, incarnation, sequence, messageId);
+  putCursor({ peer, incarnation, sequence, opening }: PeerCursor): void {
+    this.#putCursor.run(peer, incarnation, sequence, opening);
   }
 
   cursor(peer: string): PeerCursor | undefined {
     const row = this.#cursor.get(peer);
     if (row === undefined) return undefined;
-    const [incarnation, sequence, messageId] = row;
-    return { peer, incarnation, sequence, messageId };
+    const [incarnation, sequence, opening] = row;
+    return { peer, incarnation, sequence, opening };
   }
 
   list(): PeerSyncState[] {

@@ -98,7 +98,7 @@ export type ReadRequest =
       readonly to: number;
       readonly most: number;
     }
-    | { readonly op: "idAt"; readonly sequence: number }
+    | { readonly op: "lastOf"; readonly opening: string }
     | { readonly op: "peekFifo"; readonly queue: string }
     | { readonly op: "peerCursor"; readonly peer: string }
     | { readonly op: PlainOp }
@@ -130,7 +130,7 @@ export const OPS = [
   "readArchived",
   "readAll",
   "extent",
-  "idAt",
+  "lastOf",
   "peekFifo",
   "heads",
   "archivedLogs",

@@ -94,8 +94,8 @@ export class RequestReader {
           to: from.f64(),
           most: from.f64(),
         });
-      case "idAt":
-        return read({ op, call, sequence: from.f64() });
+      case "lastOf":
+        return read({ op, call, opening: from.text() });
       case "peekFifo":
         return read({ op, call, queue: from.text() });
       case "peerCursor":

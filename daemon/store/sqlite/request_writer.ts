@@ -220,13 +220,7 @@ export class RequestWriter {
     return this.#end();
   }
 
-  idAt(call: number, sequence: number): Uint8Array {
-    this.#begin("idAt", call);
-    this.#to.f64(sequence);
-    return this.#end();
-  }
-
-  named(op: "peekFifo" | "peerCursor", call: number, name: string): Uint8Array {
+  named(op: "lastOf" | "peekFifo" | "peerCursor", call: number, name: string): Uint8Array {
     this.#begin(op, call);
     this.#to.text(name);
     return this.#end();

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 
-/** "mbu2" in the file's header: says that the file is ours. */
-export const APPLICATION_ID = 0x6d627532;
+/** "mbu3" in the file's header: says that the file is ours. */
+export const APPLICATION_ID = 0x6d627533;
 
 /**
  * What each schema version adds; the version is the position, counted from 1. Never edited after a release.
@@ -24,9 +24,17 @@ export const APPLICATION_ID = 0x6d627532;
  *
  * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
  * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
+ *
+ * `openings` has a row for each opening of the store that appended a message, written in the transaction of the first
+ * one; `after_sequence` is the last sequence before. Their numbers follow one another.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [[
   "CREATE TABLE storage (incarnation TEXT NOT NULL)", // one row, made after the migration
+  `CREATE TABLE openings (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    after_sequence INTEGER NOT NULL
+  ) STRICT`,
   `CREATE TABLE logs (
     log INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
@@ -131,7 +139,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     peer TEXT PRIMARY KEY,
     incarnation TEXT NOT NULL,
     sequence INTEGER NOT NULL,
-    message_id TEXT NOT NULL
+    opening TEXT NOT NULL
   ) WITHOUT ROWID`,
 ]];
 

@@ -1,4 +1,5 @@
 import { closedError, StoreError } from "../error.ts";
+import { type Opening, openingOf } from "../opening.ts";
 import type {
   Appended,
   AppendingProducer,
@@ -50,6 +51,7 @@ const openPaths = new Set<string>();
 /** The store in one SQLite file, on a thread of its own. */
 export class SqliteStore implements Store {
   readonly incarnation: string;
+  readonly #opening: Opening;
   readonly #link: StoreLink;
   readonly #path: string;
   readonly #requests = new RequestWriter();
@@ -57,8 +59,9 @@ export class SqliteStore implements Store {
   readonly #logs = new Map<number, LogName>();
   #closing: Promise<void> | undefined;
 
-  private constructor(link: StoreLink, incarnation: string, path: string) {
+  private constructor(link: StoreLink, { incarnation, opening }: answer.OpenedStore, path: string) {
     this.incarnation = incarnation;
+    this.#opening = opening;
     this.#link = link;
     this.#path = path;
   }
@@ -74,17 +77,25 @@ export class SqliteStore implements Store {
     if (openPaths.has(real)) throw lockedError(path);
     openPaths.add(real);
     try {
-      const { link, incarnation } = await StoreLink.open({
+      const { link, ...opened } = await StoreLink.open({
         path: real,
         durability,
         ...dedup !== undefined && { dedup },
         ...maxPages !== undefined && { maxPages },
       });
-      return new SqliteStore(link, incarnation, real);
+      return new SqliteStore(link, opened, real);
     } catch (error) {
       openPaths.delete(real);
       throw error;
     }
+  }
+
+  openingOf(sequence: number): string {
+    return openingOf(this.#opening, sequence);
+  }
+
+  lastOf(opening: string): Promise<number | undefined> {
+    return this.#call((call) => this.#requests.named("lastOf", call, opening), answer.readOptionalSequence);
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
@@ -150,10 +161,6 @@ export class SqliteStore implements Store {
 
   replicate(batch: ReplicatedBatch): Promise<Replicated> {
     return this.#call((call) => this.#requests.replicate(call, batch), answer.readReplicated);
-  }
-
-  idAt(sequence: number): Promise<string | undefined> {
-    return this.#call((call) => this.#requests.idAt(call, sequence), answer.readOptionalText);
   }
 
   archive(topic: string, origin: NodeName, forgetDeletes = false): Promise<string> {

@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import { AdaptiveSpin } from "./adaptive_spin.ts";
-import type { AnswerReader } from "./answer.ts";
-import { readAnswer, readText } from "./answer.ts";
+import type { AnswerReader, OpenedStore } from "./answer.ts";
+import { readAnswer, readOpened } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FrameReader } from "./frame.ts";
@@ -47,15 +47,15 @@ export class StoreLink {
     this.#worker.postMessage(start);
   }
 
-  /** Starts the thread and settles when it has opened the database, with the incarnation of that; fails with its StoreError. */
-  static async open(options: DatabaseOptions): Promise<{ link: StoreLink; incarnation: string }> {
+  /** Starts the thread and settles when it has opened the database, with what it says of that; fails with its StoreError. */
+  static async open(options: DatabaseOptions): Promise<OpenedStore & { readonly link: StoreLink }> {
     const link = new StoreLink(options);
-    const opened = new Promise<string>((resolve, reject) => {
-      link.#pending.set(OPEN_CALL, { answered: (body) => resolve(readText(body)), failed: reject });
+    const opened = new Promise<OpenedStore>((resolve, reject) => {
+      link.#pending.set(OPEN_CALL, { answered: (body) => resolve(readOpened(body)), failed: reject });
     });
     void link.#receive(); // ends with the thread, and never fails
     try {
-      return { link, incarnation: await opened };
+      return { link, ...await opened };
     } catch (error) {
       link.end();
       throw error;

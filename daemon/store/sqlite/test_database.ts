@@ -10,6 +10,7 @@ import {
   type NewMessage,
   type OnceMessage,
   type OnceOutcome,
+  type Opening,
   type ProducerName,
   type ProducerPlace,
   type Replicated,
@@ -23,6 +24,7 @@ import {
   readAppended,
   readDeletion,
   readNothing,
+  readOptionalSequence,
   readOutcomes,
   readPage,
   readProducerPlace,
@@ -32,7 +34,7 @@ import {
 } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { ByteWriter } from "./byte_writer.ts";
-import type { ConnectionPorts } from "./connection.ts";
+import type { ConnectionPorts, Durability } from "./connection.ts";
 import { Database } from "./database.ts";
 import { FRAME_LENGTH_BYTES } from "./frame.ts";
 import type { WriteRequest } from "./request.ts";
@@ -55,9 +57,10 @@ export class TestDatabase {
     ports: Partial<ConnectionPorts> = {},
     maxPages = 1 << 20,
     dedup: DedupLimits = DEFAULT_DEDUP_LIMITS,
+    durability: Durability = "normal",
   ) {
     this.path = path;
-    this.#database = new Database({ path, durability: "normal", maxPages, dedup }, ports);
+    this.#database = new Database({ path, durability, maxPages, dedup }, ports);
     this.#reader = new RequestReader(this.#database.logs);
   }
 
@@ -65,8 +68,16 @@ export class TestDatabase {
     return this.#database.incarnation;
   }
 
+  get opening(): Opening {
+    return this.#database.logs.opening;
+  }
+
   get erasureDue(): boolean {
     return this.#database.erasureDue;
+  }
+
+  lastOf(opening: string): number | undefined {
+    return this.#call(this.#requests.named("lastOf", 1, opening), readOptionalSequence);
   }
 
   append(...batch: NewMessage[]): Appended[] {

@@ -7,5 +7,5 @@ export interface ThreadStart {
   readonly options: DatabaseOptions;
 }
 
-/** The number of the call that the thread answers unasked: opening the database. The answer is its incarnation. */
+/** The number of the call that the thread answers unasked: opening the database. The answer is an OpenedStore. */
 export const OPEN_CALL = 0;

@@ -4,7 +4,7 @@
  */
 import { StoreError } from "../error.ts";
 import { AdaptiveSpin } from "./adaptive_spin.ts";
-import { nothing, text, writeAnswer, writeFailure } from "./answer.ts";
+import { nothing, opened, writeAnswer, writeFailure } from "./answer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { Database } from "./database.ts";
 import { FrameReader } from "./frame.ts";
@@ -144,7 +144,8 @@ function start({ requests, answers, options }: ThreadStart): void {
     writeFailure(greeting, OPEN_CALL, error);
     return pipe.write(greeting.written);
   }
-  writeAnswer(greeting, OPEN_CALL, text(database.incarnation));
+  const { incarnation, logs: { opening } } = database;
+  writeAnswer(greeting, OPEN_CALL, opened({ incarnation, opening }));
   pipe.write(greeting.written);
   new StoreThread(new PipeReader(requests), pipe, database).run();
 }

@@ -359,7 +359,8 @@ export type ConsumeStart = Message<"msgbus.v1.ConsumeStart"> & {
     case: "timeMs";
   } | {
     /**
-     * What comes behind an earlier answer with this cursor. It holds for the node and data directory that gave it.
+     * What comes behind an earlier answer with this cursor. It holds for the node and data directory that gave it; where
+     * a backup of that was restored, it is refused with FAILED_PRECONDITION unless it is sure that nothing is missed.
      *
      * @generated from field: string cursor = 6;
      */
