@@ -332,6 +332,23 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.deepEqual(shape(await readAll(store, "t", NODE_B)), [...gone(1, 9), ...kept(10, 10)]);
   });
 
+  test("a range beyond the head is for messages of the marker's incarnation, or of one that nobody said", async (store) => {
+    const marker = (head: number, incarnation: string, topic: string) =>
+      store.replicate(
+        replicatedBatch(head, head, { topic: "deletes", incarnation, deletes: [{ topic, from: 1, to: 2 }] }),
+      );
+    const copy = async (topic: string, incarnation: string) =>
+      (await store.replicate(replicatedBatch(1, 3, { topic, incarnation }))).deletedHeads;
+    await marker(1, "first", "new");
+    await marker(2, "first", "old");
+    await marker(3, "first", "unsaid");
+    assert.deepEqual(await copy("new", "second"), []);
+    assert.deepEqual(await copy("old", "first"), [1, 2]);
+    assert.deepEqual(await copy("unsaid", ""), [1, 2]);
+    await marker(4, "", "any");
+    assert.deepEqual(await copy("any", "second"), [1, 2]);
+  });
+
   test("a range of deleteRange counts for messages that are copied, too", async (store) => {
     await store.append([testMessage("t", "1")]);
     await store.deleteRange("t", NODE_A, 1, 1, testMessage("deletes", "m"));

@@ -68,12 +68,9 @@ export class Convergence {
           const copy = shelves.get(node)?.logs.get(key) ?? NOTHING;
           const where = `"${topic}" of ${origin.name} on ${node.name}`;
           const complete = lost === undefined && distances.has(node);
-          let difference = differenceOf(
-            lost === undefined ? copy : ignoreDeletions(copy, own),
-            own,
-            complete,
-          );
-          if (lost !== undefined && difference !== undefined) {
+          const strict = lost === undefined || this.#isOfNewLife(shelves.get(node), origin, topic);
+          let difference = differenceOf(strict ? copy : ignoreDeletions(copy, own), own, complete);
+          if (lost !== undefined && !strict && difference !== undefined) {
             const before = lost.find((log) => log.topic === topic)?.messages ?? NOTHING;
             const lives = [own, before].map((log) => differenceOf(ignoreDeletions(copy, log), log, false));
             if (lives.includes(undefined)) difference = undefined;
@@ -104,9 +101,7 @@ export class Convergence {
         const isForked = common > 0 && mine[common - 1]?.id !== theirs[common - 1]?.id;
         const isLonger = theirs.length > mine.length;
         const incarnations = [shelves.get(node), shelves.get(to)].map((shelf) =>
-          shelf?.heads.find((head) => head.topic === topic && head.origin.deviceId === origin.name)
-            ?.incarnation ??
-            ""
+          incarnationOf(shelf, topic, origin)
         );
         const isOther = manners.incarnations && node !== origin && to !== origin &&
           !incarnations.includes("") && incarnations[0] !== incarnations[1];
@@ -120,6 +115,12 @@ export class Convergence {
       }
     }
     return problems;
+  }
+
+  /** Whether a copy is of what the origin has written since it was wiped: no marker of before is meant for that. */
+  #isOfNewLife(shelf: Shelf | undefined, origin: SimulatedNode, topic: string): boolean {
+    return this.#model.wiped.has(origin.name) &&
+      incarnationOf(shelf, topic, origin) === origin.disk.incarnation;
   }
 
   /**
@@ -159,9 +160,14 @@ async function readShelf({ memory }: SimulatedNode): Promise<Shelf> {
   return { heads, logs };
 }
 
-/** Messages that a node has still, though it has a marker that deletes them: it takes both in one write. */
-function undeleted({ name }: SimulatedNode, origin: SimulatedNode, { logs }: Shelf): string[] {
+/**
+ * Messages that a node has still, though it has a marker of the same life of the origin that deletes them: it takes both
+ * in one write.
+ */
+function undeleted({ name }: SimulatedNode, origin: SimulatedNode, shelf: Shelf): string[] {
   const problems: string[] = [];
+  const { logs } = shelf;
+  const life = incarnationOf(shelf, DELETE_TOPIC, origin);
   for (const { headId, payload } of logs.get(keyOf(DELETE_TOPIC, origin.name)) ?? NOTHING) {
     const marker = readDeleteMarker(payload);
     if (marker === undefined) {
@@ -169,6 +175,8 @@ function undeleted({ name }: SimulatedNode, origin: SimulatedNode, { logs }: She
       continue;
     }
     const { topic, from, to } = marker;
+    const other = incarnationOf(shelf, topic, origin);
+    if (life !== "" && other !== "" && life !== other) continue;
     for (const { headId: head, deleted } of logs.get(keyOf(topic, origin.name))?.slice(from - 1, to) ?? []) {
       if (!deleted) {
         problems.push(`"${topic}" of ${origin.name} on ${name}: marker ${headId} deletes message ${head}`);
@@ -176,6 +184,12 @@ function undeleted({ name }: SimulatedNode, origin: SimulatedNode, { logs }: She
     }
   }
   return problems;
+}
+
+/** The incarnation of a copy; "" where unknown. */
+function incarnationOf(shelf: Shelf | undefined, topic: string, origin: SimulatedNode): string {
+  const log = shelf?.heads.find((head) => head.topic === topic && head.origin.deviceId === origin.name);
+  return log?.incarnation ?? "";
 }
 
 function keyOf(topic: string, device: string): string {

@@ -74,6 +74,8 @@ export class Disk {
 interface Erased {
   readonly from: number;
   readonly to: number;
+  /** Of the marker that said so; "" where unknown. */
+  readonly incarnation: string;
   readonly step: number;
 }
 
@@ -201,7 +203,10 @@ export class DiskStore implements Store {
   replicate(batch: ReplicatedBatch): Promise<Replicated> {
     const { origin } = batch;
     return this.#write((store) => store.replicate(batch), () => {
-      for (const { topic, from, to } of batch.deletes) this.#erase(topic, origin, from, to);
+      for (const { topic, from, to } of batch.deletes) {
+        this.#erase(topic, origin, from, to, batch.incarnation);
+      }
+      this.#forgetOtherLives(batch);
       for (const { headId, deleted } of batch.messages) {
         if (deleted) this.#erase(batch.topic, origin, headId, headId);
       }
@@ -351,9 +356,22 @@ export class DiskStore implements Store {
     });
   }
 
-  #erase(topic: string, origin: NodeName, from: number, to: number): void {
+  /** What markers of another life of the origin would have deleted is none of these messages. */
+  #forgetOtherLives({ topic, origin, incarnation }: ReplicatedBatch): void {
     const erased = this.#erased.get(topic, origin);
-    const range = { from, to, step: this.#scheduler.steps };
+    const isOf = (other: string) => other === "" || incarnation === "" || other === incarnation;
+    if (erased !== undefined) {
+      this.#erased.set(
+        topic,
+        origin,
+        erased.filter((range) => isOf(range.incarnation)),
+      );
+    }
+  }
+
+  #erase(topic: string, origin: NodeName, from: number, to: number, incarnation = ""): void {
+    const erased = this.#erased.get(topic, origin);
+    const range = { from, to, incarnation, step: this.#scheduler.steps };
     if (erased === undefined) this.#erased.set(topic, origin, [range]);
     else erased.push(range);
   }

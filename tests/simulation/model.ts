@@ -84,6 +84,8 @@ export class Model {
   readonly enqueued: Enqueued[] = [];
   /** By node whose data was lost. */
   readonly lost = new Map<string, LostLog[]>();
+  /** Nodes of these that began anew with nothing. */
+  readonly wiped = new Set<string>();
   readonly #lives = new Map<string, number>();
   readonly #consumed = new Map<string, Consumption>();
   /** The number of the newest message seen, by target, queue and source. */

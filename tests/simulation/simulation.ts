@@ -172,8 +172,10 @@ class Simulation {
     const before = node.disk.load();
     await this.#model.lose(node.name, node.node, before);
     this.#trace.add(`${node.name} is ${disaster}`);
-    if (disaster === "wiped") node.disk = new Disk(this.#random.uuid());
-    else {
+    if (disaster === "wiped") {
+      node.disk = new Disk(this.#random.uuid());
+      this.#model.wiped.add(node.name);
+    } else {
       const { length } = node.disk.commits;
       const lost = this.#random.below(
         this.#random.chance(0.3) ? length + 1 : Math.min(length, NEW_COMMITS) + 1,

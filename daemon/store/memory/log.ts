@@ -15,8 +15,8 @@ export class MemoryLog {
   readonly keys = new Map<string, number>();
   /** The message with head n is at n - 1. */
   readonly #messages: StoredMessage[] = [];
-  /** The ranges deleted, for messages that arrive later. */
-  readonly #deletes: { readonly from: number; readonly to: number }[] = [];
+  /** The ranges deleted beyond the head, for messages that arrive later. */
+  readonly #deletes: { readonly from: number; readonly to: number; readonly incarnation: string }[] = [];
 
   constructor(topic: string, origin: NodeName) {
     this.topic = topic;
@@ -59,13 +59,13 @@ export class MemoryLog {
   /** Deletes messages that exist, and says how many were not deleted before. Throws "conflict". */
   deleteStored(from: number, to: number): number {
     if (from < 1 || from > to || to > this.head) throw noSuchRange(from, to, this.head);
-    return this.delete(from, to);
+    return this.erase(from, to);
   }
 
-  /** Deletes a range that may lie beyond the head, and says how many messages were newly deleted. */
-  delete(from: number, to: number): number {
-    this.#deletes.push({ from, to });
-    return this.erase(from, to);
+  /** Erases what is stored of a range, and remembers it where it lies beyond the head. */
+  delete(from: number, to: number, incarnation: string): void {
+    if (to > this.head) this.#deletes.push({ from, to, incarnation });
+    this.erase(from, to);
   }
 
   /** See `Store.extent`. */
@@ -100,9 +100,10 @@ export class MemoryLog {
     return true;
   }
 
-  /** Whether a range deleted before covers a head. */
-  covers(head: number): boolean {
-    return this.#deletes.some(({ from, to }) => from <= head && head <= to);
+  /** Whether a range deleted before covers a head of an incarnation. */
+  covers(head: number, incarnation: string): boolean {
+    const isOf = (other: string) => other === "" || incarnation === "" || other === incarnation;
+    return this.#deletes.some((range) => range.from <= head && head <= range.to && isOf(range.incarnation));
   }
 
   /** The heads of stored messages that the batch has as deleted. Throws "gap" or "conflict", see `Store.replicate`. */

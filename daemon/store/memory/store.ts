@@ -338,14 +338,16 @@ export class MemoryStore implements Store {
     const wrong = deletes.find((range) => !isRange(range));
     if (wrong !== undefined) throw noRangeError(wrong);
     this.#logs.set(topic, origin, log);
-    for (const range of deletes) this.#logOf(range.topic, origin).delete(range.from, range.to);
+    for (const range of deletes) {
+      this.#logOf(range.topic, origin).delete(range.from, range.to, batch.incarnation);
+    }
     for (const head of newlyDeletedHeads) log.mark(head);
     if (batch.incarnation !== "") log.incarnation = batch.incarnation;
     const headBefore = log.head;
     const deletedHeads: number[] = [];
     for (const { headId, id, createdAtMs, payload, headers, deleted } of messages) {
       if (headId <= headBefore) continue;
-      const covered = !deleted && log.covers(headId);
+      const covered = !deleted && log.covers(headId, batch.incarnation);
       if (covered) deletedHeads.push(headId);
       const sequence = this.#place(log, headId);
       log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });

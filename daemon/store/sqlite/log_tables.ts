@@ -57,14 +57,15 @@ export class LogTables {
     this.#putRun = prepare(
       "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
     );
-    this.#putDelete = prepare("INSERT INTO deletes VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    this.#putDelete = prepare("INSERT INTO deletes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
     this.#forgetDeletes = prepare(
       `DELETE FROM deletes WHERE log IN (
         SELECT log FROM logs WHERE tenant_id = ? AND bl_name = ? AND device_id = ? AND archived_as = '')`,
     );
     this.#deletes = prepareRows(
       db,
-      "SELECT from_head, to_head FROM deletes WHERE log = ? AND from_head <= ? AND to_head >= ?",
+      `SELECT from_head, to_head FROM deletes WHERE log = ? AND from_head <= ? AND to_head >= ?
+        AND (incarnation = '' OR ?4 = '' OR incarnation = ?4)`,
     );
     this.#putRunsWritten = prepare("UPDATE runs_written SET last_sequence = ?");
     this.#chunks = new ChunkTable(connection);
@@ -149,16 +150,15 @@ export class LogTables {
     if (log === undefined || from < 1 || from > to || to > log.head) {
       return noSuchRange(from, to, log?.head ?? 0);
     }
-    return this.delete(log, from, to);
+    return this.erase(log, from, to);
   }
 
-  /**
-   * Deletes a range that may lie beyond the head, and remembers it; before `eraseFrom` it is erased already. Says how many
-   * messages were newly marked.
-   */
-  delete(log: LogTail, from: number, to: number, eraseFrom: number = from): number {
-    this.makeStored(log);
-    this.#putDelete.run(log.number, from, to);
+  /** Erases stored messages from `eraseFrom` on, and remembers the range where it lies beyond the head. Says how many were newly marked. */
+  delete(log: LogTail, from: number, to: number, eraseFrom: number, incarnation: string): number {
+    if (to > log.head) {
+      this.makeStored(log);
+      this.#putDelete.run(log.number, from, to, incarnation);
+    }
     return this.erase(log, eraseFrom, Math.min(to, log.head));
   }
 
@@ -175,9 +175,14 @@ export class LogTables {
     return extent.to === stored ? { ...extent, to } : extent;
   }
 
-  /** The ranges that were deleted and have heads from `from` to `to`. */
-  deleted(log: LogTail, from: number, to: number): readonly (readonly [from: number, to: number])[] {
-    return log.number === 0 ? [] : this.#deletes.all(log.number, to, from);
+  /** The remembered ranges that have heads from `from` to `to`, of messages of that incarnation. */
+  deleted(
+    log: LogTail,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): readonly (readonly [from: number, to: number])[] {
+    return log.number === 0 ? [] : this.#deletes.all(log.number, to, from, incarnation);
   }
 
   /** The log is a copy of that incarnation from now on. */

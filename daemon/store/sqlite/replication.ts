@@ -61,7 +61,7 @@ export class Replication {
 
     let erased = 0;
     for (const { log, from, to, erasedTo } of deletes) {
-      erased += this.#logs.delete(log, from, to, Math.max(from, erasedTo + 1));
+      erased += this.#logs.delete(log, from, to, Math.max(from, erasedTo + 1), batch.incarnation);
     }
     for (const [from, to] of stretches(newlyDeletedHeads)) erased += this.#logs.erase(log, from, to);
     if (batch.incarnation !== "") this.#logs.setIncarnation(log, batch.incarnation);
@@ -122,13 +122,14 @@ export class Replication {
   }
 
   /** For each message 1 if it is to be stored deleted, else 0: the remembered ranges are looked up once for all. */
-  #deletions({ log, firstHead, firstDeletedHead, count, messages }: ReplicatedEntries): Uint8Array {
+  #deletions(batch: ReplicatedEntries): Uint8Array {
+    const { log, incarnation, firstHead, firstDeletedHead, count, messages } = batch;
     const deletions = new Uint8Array(count);
     if (firstDeletedHead !== undefined) {
       const message = new MessageReader(messages);
       for (let at = 0; message.next(); at++) deletions[at] = message.deleted ? 1 : 0;
     }
-    for (const [from, to] of this.#logs.deleted(log, firstHead, firstHead + count - 1)) {
+    for (const [from, to] of this.#logs.deleted(log, firstHead, firstHead + count - 1, incarnation)) {
       deletions.fill(1, Math.max(0, from - firstHead), Math.max(0, to - firstHead + 1));
     }
     return deletions;

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 
-/** "mbu3" in the file's header: says that the file is ours. */
-export const APPLICATION_ID = 0x6d627533;
+/** "mbu4" in the file's header: says that the file is ours. */
+export const APPLICATION_ID = 0x6d627534;
 
 /**
  * What each schema version adds; the version is the position, counted from 1. Never edited after a release.
@@ -23,7 +23,8 @@ export const APPLICATION_ID = 0x6d627533;
  * above it. A log that was set aside has its keys no more, because the log in use has another number.
  *
  * A log that was set aside keeps its number, messages, runs and deletes; its row in `logs` has a name in `archived_as`,
- * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it.
+ * which is '' for the log in use. A log may have a row before it has messages: `deletes` may name it, which has ranges that
+ * reach beyond what is stored, with the incarnation of the log of the marker, '' where nobody said it.
  *
  * `openings` has a row for each opening of the store that appended a message, written in the transaction of the first
  * one; `after_sequence` is the last sequence before. Their numbers follow one another.
@@ -65,7 +66,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [[
     log INTEGER NOT NULL,
     from_head INTEGER NOT NULL,
     to_head INTEGER NOT NULL,
-    PRIMARY KEY (log, from_head, to_head)
+    incarnation TEXT NOT NULL,
+    PRIMARY KEY (log, from_head, to_head, incarnation)
   ) WITHOUT ROWID`,
   `CREATE TABLE producers (
     producer INTEGER PRIMARY KEY,
