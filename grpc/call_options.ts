@@ -15,8 +15,8 @@ export interface CallOptions {
   /** Milliseconds until the call ends with DEADLINE_EXCEEDED; none where absent. */
   readonly timeoutMs?: number;
   /**
-   * Ends the call with DEADLINE_EXCEEDED when it has received less than this pace: for answers whose size is not known
-   * before. The server is not told of it. None where absent.
+   * Ends the call with DEADLINE_EXCEEDED when it has received less than this pace, or can't begin within its grace: for
+   * answers whose size is not known before. The server is not told of it. None where absent.
    */
   readonly pace?: Pace;
   /**

@@ -172,8 +172,10 @@ export class Channel implements AsyncDisposable {
       session?.wakeWaiting();
     };
     const cancel = () => end(new StatusError(Status.CANCELLED, "the call was cancelled"));
-    const cancelTimer = deadlineMs === undefined ? undefined : this.#clock.after(
-      Math.max(0, deadlineMs - this.#clock.nowMs()),
+    const nowMs = this.#clock.nowMs();
+    const waitMs = Math.min((deadlineMs ?? Infinity) - nowMs, options.pace?.graceMs ?? Infinity);
+    const cancelTimer = waitMs === Infinity ? undefined : this.#clock.after(
+      Math.max(0, waitMs),
       () => end(new StatusError(Status.DEADLINE_EXCEEDED, "the deadline is over")),
     );
     options.signal?.addEventListener("abort", cancel, { once: true });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Channel, GrpcServer, listenMemory, Status, StatusError } from "@msgbus/grpc";
+import { DEFAULT_HTTP2_LIMITS } from "./http2/limits.ts";
 import { ManualClock, turn } from "./testing/manual_clock.ts";
 
 const PATH = "/test.Test/Answer";
@@ -68,6 +69,39 @@ Deno.test("Channel: a call with a pace ends where a byte a second comes", async 
     assert.ok(isTooSlow(failure()));
     assert.ok(clock.nowMs() < 2_000);
   });
+});
+
+Deno.test("Channel: a call with a pace ends where the server lets it not begin", async () => {
+  const server = new GrpcServer({
+    limits: { http2: { ...DEFAULT_HTTP2_LIMITS, maxConcurrentStreams: 1 } },
+  });
+  server.method(PATH, {
+    kind: "unary",
+    handle: (request, { signal }) =>
+      request.length === 0
+        ? NOTHING
+        : new Promise((resolve) => signal.addEventListener("abort", () => resolve(NOTHING))),
+  });
+  const listener = listenMemory();
+  const serving = server.serve(listener);
+  const clock = new ManualClock();
+  const channel = new Channel(listener.connect, { clock, limits: { keepAliveIntervalMs: 0 } });
+  await channel.unary(PATH, NOTHING); // the limit is known
+  const first = channel.unary(PATH, Uint8Array.of(1)).catch(() => {});
+  await turn();
+  let failure: unknown;
+  channel.unary(PATH, NOTHING, { pace: { graceMs: 1_000, bytesPerMs: 10 } }).catch((error) =>
+    failure = error
+  );
+  await turn();
+  await clock.advance(999);
+  assert.equal(failure, undefined);
+  await clock.advance(1);
+  assert.ok(isTooSlow(failure));
+  await channel.close();
+  await first;
+  await server.shutdown(0);
+  await serving;
 });
 
 Deno.test("Channel: a call takes larger messages than its channel where it says so, also ones that are cut", async () => {
