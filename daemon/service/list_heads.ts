@@ -4,13 +4,35 @@ import type { LogHead } from "../store/store.ts";
 import { HEADS_PER_TURN } from "./limits.ts";
 
 /**
- * Encodes a ListHeadsResponse. `nextTurn` settles when others had their turn, and is waited for between parts, while they are encoded and
- * while they are joined: of many logs the answer has tens of megabytes.
+ * Encodes ListHeadsResponses, which have tens of megabytes where there are many logs: one after the other, because a
+ * connection may ask for a thousand, and all would be in memory; and in parts, between which everything else has its turn.
  */
-export async function encodeHeads(
-  heads: readonly LogHead[],
-  nextTurn: () => Promise<void>,
-): Promise<Uint8Array> {
+export class HeadsEncoder {
+  readonly #nextTurn: () => Promise<void>;
+  /** Settles when the last one that was asked for is encoded; never rejects. */
+  #last = Promise.resolve();
+
+  /** `nextTurn` settles when others had their turn. */
+  constructor(nextTurn: () => Promise<void>) {
+    this.#nextTurn = nextTurn;
+  }
+
+  /** Encodes the `heads` that there are when those before are done. Rejects as `heads` throws, and with the signal's reason. */
+  async encode(heads: () => readonly LogHead[], signal: AbortSignal): Promise<Uint8Array> {
+    const encoded = this.#last.then(async () => {
+      signal.throwIfAborted();
+      return await encodeHeads(heads(), async () => {
+        await this.#nextTurn();
+        signal.throwIfAborted();
+      });
+    });
+    this.#last = encoded.then(() => {}, () => {});
+    return await encoded;
+  }
+}
+
+/** `nextTurn` is waited for between parts, while they are encoded and while they are joined. */
+async function encodeHeads(heads: readonly LogHead[], nextTurn: () => Promise<void>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < heads.length; at += HEADS_PER_TURN) {
     if (at > 0) await nextTurn();

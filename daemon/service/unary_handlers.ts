@@ -23,7 +23,7 @@ import { PEER_ITSELF } from "../bus/names.ts";
 import { systemTimer } from "../bus/timer.ts";
 import type { FifoMessage } from "../store/store.ts";
 import type { BusOf } from "./bus_of.ts";
-import { encodeHeads } from "./list_heads.ts";
+import { HeadsEncoder } from "./list_heads.ts";
 import { nodeNameOf } from "./node_id.ts";
 import { type PeerStates, wirePeerState, wireSyncState } from "./peer_states.ts";
 import { statusOfBusError } from "./status.ts";
@@ -32,15 +32,16 @@ import { unreadableRequest } from "./unreadable_request.ts";
 
 /** What answers the calls that the generated code reads and writes. */
 export function unaryHandlers(accessOf: BusOf, peers: PeerStates | undefined): UnaryHandlers {
+  const headsEncoder = new HeadsEncoder(nextTurn);
   return {
     GetHead: unary(GetHeadRequestSchema, GetHeadResponseSchema, (request, call) => {
       const head = accessOf(call).head(request.topic, nodeNameOf(request.origin));
       return create(GetHeadResponseSchema, { headId: BigInt(head ?? 0), found: head !== undefined });
     }),
-    ListHeads: answering(
-      ListHeadsRequestSchema,
-      async (_, call) => await encodeHeads(accessOf(call).heads(), nextTurn),
-    ),
+    ListHeads: answering(ListHeadsRequestSchema, async (_, call) => {
+      const access = accessOf(call);
+      return await headsEncoder.encode(() => access.heads(), call.signal);
+    }),
     ListPeerSyncStates: unary(
       ListPeerSyncStatesRequestSchema,
       ListPeerSyncStatesResponseSchema,
