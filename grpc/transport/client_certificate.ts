@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { chainOf } from "./certificate_chain.ts";
 import { type PeerIdentity, peerIdentity } from "./peer_identity.ts";
 import type { ServerTls } from "./server_tls.ts";
 import type { TlsRefusalCode } from "./tls_refusal.ts";
@@ -52,13 +53,4 @@ export function judgeClient(shown: ClientCertificate, tls: ServerTls): ClientVer
     // The authority vouches for it, but nobody can say for whom.
     return { code: "unusable_client_certificate", detail: "its names can't be read" };
   }
-}
-
-/** The certificates that the client showed, its own first. */
-function chainOf(leaf: X509Certificate | undefined): readonly X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  for (let next = leaf; next !== undefined && !chain.includes(next); next = next.issuerCertificate) {
-    chain.push(next);
-  }
-  return chain;
 }

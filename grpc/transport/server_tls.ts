@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { CertificateChains } from "./certificate_chain.ts";
 import { plainFingerprint } from "./fingerprint.ts";
 import { isValidAt, readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
 
@@ -12,9 +13,6 @@ export interface ServerTlsOptions {
   readonly clientCa?: string;
 }
 
-/** Certificates between a leaf and its authority; more is no chain that anyone makes. */
-const MAX_CHAIN = 4;
-
 /** Credentials of a server that were found usable. */
 export class ServerTls {
   /** What was given. */
@@ -24,15 +22,18 @@ export class ServerTls {
   /** What clients will not like, one line each: an expired certificate, one without names. */
   readonly warnings: readonly string[];
   readonly #roots: readonly X509Certificate[];
+  readonly #chains: CertificateChains;
 
   private constructor(
     pem: ServerTlsOptions,
     leaf: X509Certificate,
     roots: readonly X509Certificate[],
+    chains: CertificateChains,
     nowMs: number,
   ) {
     this.pem = pem;
     this.#roots = roots;
+    this.#chains = chains;
     this.summary = `${JSON.stringify(leaf.subject)}, valid until ${leaf.validToDate.toISOString()}, sha256 ` +
       plainFingerprint(leaf.fingerprint256);
     this.warnings = [
@@ -48,7 +49,7 @@ export class ServerTls {
     await requireKeyOf(leaf, pem.key);
     requireSupported(pem);
     const roots = pem.clientCa === undefined ? [] : await readCertificates("clientCa", pem.clientCa);
-    return new ServerTls(pem, leaf, roots, nowMs);
+    return new ServerTls(pem, leaf, roots, await CertificateChains.load(), nowMs);
   }
 
   /** Whether clients must show a certificate. */
@@ -64,20 +65,10 @@ export class ServerTls {
     chain: readonly X509Certificate[],
     nowMs: number = Date.now(),
   ): "expired" | "untrusted" | undefined {
-    const [leaf, ...others] = chain;
+    const [leaf] = chain;
     if (leaf === undefined) return "untrusted";
     if (!isValidAt(leaf, nowMs)) return "expired";
-    return this.#leadsToRoot(leaf, others.slice(0, MAX_CHAIN), nowMs) ? undefined : "untrusted";
-  }
-
-  #leadsToRoot(certificate: X509Certificate, others: readonly X509Certificate[], nowMs: number): boolean {
-    const isIssuer = (issuer: X509Certificate) =>
-      isValidAt(issuer, nowMs) && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-    if (this.#roots.some(isIssuer)) return true;
-    return others.some((issuer) =>
-      issuer.ca && isIssuer(issuer) &&
-      this.#leadsToRoot(issuer, others.filter((other) => other !== issuer), nowMs)
-    );
+    return this.#chains.leadTo(this.#roots, chain, nowMs) ? undefined : "untrusted";
   }
 }
 

@@ -1,5 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { ByteStream, Connect } from "./byte_stream.ts";
+import { CertificateChains, chainOf } from "./certificate_chain.ts";
+import { isVersion3 } from "./certificate_version.ts";
 import { showsExpiredCertificate } from "./expired_server.ts";
 import { plainFingerprint, readFingerprints, requireNoAuthorityBeside } from "./fingerprint.ts";
 import { isValidAt, readCertificates, requireKeyOf, TlsCredentialsError } from "./key_pair.ts";
@@ -10,7 +12,10 @@ import { isAgreed, type TlsProtocol } from "./tls_protocol.ts";
 
 /** Whom a client trusts, and what it shows, as PEM texts. */
 export interface TlsClientOptions {
-  /** The authorities that may vouch for the server, in place of those that the runtime knows. */
+  /**
+   * The authorities that may vouch for the server, in place of those that the runtime knows; or the one that it
+   * signed itself. On Deno their keys must be RSA, Ed25519, or ECDSA with P-256 or P-384.
+   */
   readonly ca?: string;
   /**
    * SHA-256 of the certificates that the server may have, in place of `ca`: 64 hexadecimal digits each, with or without
@@ -72,6 +77,7 @@ async function shakeHands(
   const peer = `tls:${formatTcpAddress(address)}`;
   const name = serverName ?? address.hostname;
   const pinned = fingerprints === undefined ? undefined : readFingerprints(fingerprints);
+  const isVouchedFor = ca === undefined || !("Deno" in globalThis) ? undefined : await lookFor(ca);
   // An IP address is no name to ask a server for (RFC 6066, 3).
   const servername = isIP(name) === 0 ? name : undefined;
   return await new Promise((resolve, reject) => {
@@ -97,6 +103,10 @@ async function shakeHands(
     socket.on("error", (error) => {
       signal?.removeEventListener("abort", abort);
       const connectError = TlsConnectError.from(error, name, protocol);
+      if (connectError.code === "untrusted" && pinned !== undefined) {
+        const detail = "it shows one whose key it does not have";
+        return reject(new TlsConnectError("wrong_certificate", detail, { cause: error }));
+      }
       if (connectError.code !== "untrusted" || !("Deno" in globalThis)) return reject(connectError);
       const expired = new TlsConnectError("expired", undefined, { cause: error });
       void showsExpiredCertificate(address, servername, protocol).then((isExpired) =>
@@ -105,7 +115,8 @@ async function shakeHands(
     });
     socket.on("secureConnect", () => {
       signal?.removeEventListener("abort", abort);
-      const problem = pinned && pinProblem(socket.getPeerX509Certificate(), pinned);
+      const certificate = socket.getPeerX509Certificate();
+      const problem = (pinned && pinProblem(certificate, pinned)) ?? problemOf(certificate, isVouchedFor);
       if (problem !== undefined) {
         socket.destroy();
         return reject(problem);
@@ -142,6 +153,28 @@ function pinProblem(
     return new TlsConnectError("wrong_certificate", `it has sha256 ${shown}`);
   }
   return isValidAt(certificate, Date.now()) ? undefined : new TlsConnectError("expired");
+}
+
+/**
+ * Why a certificate is not taken that the runtime has let pass. Of one that is not of version 3, or not well made, Deno
+ * 2.9.6 does not check whether the server has its key, and of the authority only the name.
+ */
+function problemOf(
+  certificate: X509Certificate | undefined,
+  isVouchedFor: ((certificate: X509Certificate) => boolean) | undefined,
+): TlsConnectError | undefined {
+  if (certificate === undefined || isVouchedFor?.(certificate) === false) {
+    return new TlsConnectError("untrusted");
+  }
+  return isVersion3(certificate.raw) ? undefined : new TlsConnectError("old_certificate");
+}
+
+/** Tells of the certificate that a server shows whether one of those in a PEM text issued it, or is it. */
+async function lookFor(ca: string): Promise<(certificate: X509Certificate) => boolean> {
+  const [roots, chains] = await Promise.all([readCertificates("ca", ca), CertificateChains.load()]);
+  return (certificate) =>
+    roots.some(({ fingerprint256 }) => fingerprint256 === certificate.fingerprint256) ||
+    chains.leadTo(roots, chainOf(certificate), Date.now());
 }
 
 /** Whether the other end just went away; what it said last may be lost with a reset. */

@@ -10,6 +10,8 @@ export type TlsConnectErrorCode =
   | "wrong_name"
   /** It is none of those whose fingerprints were given. */
   | "wrong_certificate"
+  /** It is not of X.509 version 3. */
+  | "old_certificate"
   /** What the server sends is no TLS. */
   | "no_tls"
   /** The server speaks TLS, and was not asked in TLS. */
@@ -30,6 +32,7 @@ const TEXTS = {
   expired: "the server's certificate is not valid now: expired, or not valid yet",
   wrong_name: "the server's certificate is for another name",
   wrong_certificate: "the server's certificate is none of those whose fingerprints were given",
+  old_certificate: "the server's certificate is not of X.509 version 3, as TLS demands; make it a new one",
   no_tls: "the server does not speak TLS on this port",
   tls_only: "the server speaks only TLS on this port; connect with TLS",
   client_certificate_required: "the server demands a client certificate; give one and its key",

@@ -1,10 +1,11 @@
 /** TLS between our client, our listener, and others' clients, as streams of bytes. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { createServer, type TLSSocket } from "node:tls";
 import type { ByteStream } from "./byte_stream.ts";
 import { ServerTls, type ServerTlsOptions } from "./server_tls.ts";
 import { connectTcp } from "./tcp.ts";
-import { CertificateAuthority } from "./testing/certificate_authority.ts";
+import { CertificateAuthority, type KeyPair } from "./testing/certificate_authority.ts";
 import { connectTls, type TlsClientOptions } from "./tls_client.ts";
 import { TlsConnectError, type TlsConnectErrorCode } from "./tls_connect_error.ts";
 import type { TlsRefusal, TlsRefusalCode } from "./tls_refusal.ts";
@@ -401,6 +402,50 @@ Deno.test("connectTls takes a certificate by its fingerprint, whoever issued it 
     "expired",
   );
 });
+
+for (const version of [1, 3] as const) {
+  Deno.test(`connectTls refuses a certificate of version ${version} of a stranger who has the authority's name`, async () => {
+    const namesake = await CertificateAuthority.create();
+    const forged = await namesake.issue({ commonName: "localhost", dns: ["localhost"], version });
+    await using foreign = await foreignServer(forged);
+    await assertConnectError(foreign.connect(trusted), "untrusted");
+    await assertConnectError(foreign.connect({ ...trusted, ...client }), "untrusted");
+  });
+}
+
+Deno.test("connectTls refuses certificates of version 1: the runtime would not ask for their keys", async () => {
+  const old = await authority.issue({ commonName: "localhost", version: 1 });
+  await using foreign = await foreignServer(old);
+  const fingerprints = [new X509Certificate(old.cert).fingerprint256];
+  await assertConnectError(foreign.connect(trusted), "old_certificate");
+  await assertConnectError(foreign.connect({ fingerprints }), "old_certificate");
+});
+
+Deno.test("connectTls takes a certificate that an authority in between issued", async () => {
+  await using echo = await Echo.start(await (await authority.below("middle")).issueLocal());
+  const stream = await echo.connect();
+  assert.equal(await exchange(stream, new Uint8Array(10)), 10);
+  stream.close();
+});
+
+/** A server that takes certificates which ours does not. */
+async function foreignServer(pem: KeyPair) {
+  const sockets: TLSSocket[] = [];
+  const foreign = createServer({ ...pem, ALPNProtocols: ["h2"] }, (socket) => {
+    socket.on("error", () => {});
+    sockets.push(socket);
+  });
+  await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+  const address = foreign.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return {
+    connect: (options: TlsClientOptions) => connectTls({ hostname: "localhost", port }, options)(),
+    [Symbol.asyncDispose]: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise<void>((resolve) => foreign.close(() => resolve()));
+    },
+  };
+}
 
 Deno.test("connectTls tells that the server demands a client certificate, or refuses the one it got", async () => {
   await using echo = await Echo.start(mutual);

@@ -15,6 +15,8 @@ export interface CertificateDescription {
   /** The validity; by default from an hour ago for an hour. */
   readonly notBefore?: Date;
   readonly notAfter?: Date;
+  /** The version of X.509; 1 has no alternative names. By default 3. */
+  readonly version?: 1 | 3;
 }
 
 const HOUR_MS = 3_600_000;
@@ -77,7 +79,7 @@ async function generateKey(): Promise<CryptoKeyPair> {
 }
 
 async function certificate(
-  { commonName, dns = [], ip = [], uri = [], email = [], ...validity }: CertificateDescription,
+  { commonName, dns = [], ip = [], uri = [], email = [], version = 3, ...validity }: CertificateDescription,
   publicKey: CryptoKey,
   issuer: string,
   issuerKey: CryptoKey,
@@ -97,7 +99,7 @@ async function certificate(
   const algorithm = sequence(der(0x06, Uint8Array.of(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)));
   const serial = crypto.getRandomValues(new Uint8Array(16)).with(0, 0x5a);
   const body = sequence(
-    der(0xa0, der(0x02, Uint8Array.of(2))),
+    ...(version === 1 ? [] : [der(0xa0, der(0x02, Uint8Array.of(2)))]),
     der(0x02, serial),
     algorithm,
     distinguishedName(issuer),
@@ -107,7 +109,7 @@ async function certificate(
     ),
     distinguishedName(commonName),
     new Uint8Array(await crypto.subtle.exportKey("spki", publicKey)),
-    der(0xa3, sequence(...extensions)),
+    ...(version === 1 ? [] : [der(0xa3, sequence(...extensions))]),
   );
   const signature = new Uint8Array(
     await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, issuerKey, body),
