@@ -391,8 +391,8 @@ export class Bus {
    * messages of the topic `$msgbus.delete`. Settles with the number of messages newly marked; without any message in
    * the range it is 0 and there is no marker.
    *
-   * A long range goes in slices of `limits.deletedHeads` and `deletedBytes`, each marked in one transaction with a marker of its own; other
-   * calls have their turn in between. It goes on to its end although nobody waits for it any more, as every write does.
+   * A long range goes in slices of `limits.deletedHeads` and `deletedBytes`, each marked in one transaction with a marker
+   * of its own; other calls have their turn in between. It goes on to its end although nobody waits for it any more, as every write does.
    *
    * Fails with invalid_argument (also when from > to), permission_denied (another node's log, a reserved topic),
    * resource_exhausted (disk full: nothing was applied, or, as the text then says, the bytes are still to be erased), or

@@ -56,7 +56,7 @@ export class Log {
     return this.#head;
   }
 
-  /** The sequence of the newest committed message over all logs of this node; 0 when there is none. */
+  /** The sequence of the newest committed message, among those of all logs of this node; 0 when there is none. */
   get sequence(): number {
     return this.#sequence;
   }
