@@ -129,9 +129,7 @@ export class ChunkTable {
   extent(log: LogTail, from: number, to: number, most: number): Extent {
     let bytes = 0;
     for (let next = from; next <= to;) {
-      const { select, parameters } = this.#selection(log, next);
-      const rows = select.rows(ERASED_ROWS, ...parameters);
-      requireAll(rows, HEAD, next);
+      const rows = this.#erasedRows(log, next, to);
       for (const [, firstHead, , count, bytesOfRow] of rows) {
         if (firstHead > to) break;
         if (next > from && bytes + bytesOfRow > most) return { to: next - 1, bytes };
@@ -146,9 +144,7 @@ export class ChunkTable {
   erase(log: LogTail, from: number, to: number): number {
     let erased = 0;
     while (from <= to) {
-      const { select, parameters } = this.#selection(log, from);
-      const rows = select.rows(ERASED_ROWS, ...parameters);
-      requireAll(rows, HEAD, from);
+      const rows = this.#erasedRows(log, from, to);
       for (const row of rows) {
         const [, firstHead, , count] = row;
         if (firstHead > to) break;
@@ -157,6 +153,14 @@ export class ChunkTable {
       }
     }
     return erased;
+  }
+
+  /** Some of the rows with messages from one head to another, at least the first. */
+  #erasedRows(log: LogTail, from: number, to: number): readonly ChunkRow[] {
+    const { select, parameters } = this.#selection(log, from);
+    const rows = select.rows(Math.min(ERASED_ROWS, to - from + 1), ...parameters);
+    requireAll(rows, HEAD, from);
+    return rows;
   }
 
   /** Finds messages by their sequences, those that are written. */
