@@ -117,9 +117,12 @@ export class Convergence {
     return problems;
   }
 
-  /** Whether a copy is of what the origin has written since it was wiped: no marker of before is meant for that. */
+  /**
+   * Whether a copy is of what the origin has written since it was wiped, and no marker of before can be taken for one that
+   * is meant for that.
+   */
   #isOfNewLife(shelf: Shelf | undefined, origin: SimulatedNode, topic: string): boolean {
-    return this.#model.wiped.has(origin.name) &&
+    return this.#model.wiped.has(origin.name) && this.#allSayIncarnations() &&
       incarnationOf(shelf, topic, origin) === origin.disk.incarnation;
   }
 
@@ -128,10 +131,13 @@ export class Convergence {
    * which data directory a log was written, its new markers can come to the old log, which is set aside after that.
    */
   #keepsDeletions(node: SimulatedNode, origin: SimulatedNode): boolean {
-    return node === origin || !this.#model.lost.has(origin.name) ||
-      this.#nodes.every(({ following }) =>
-        [...following.values()].every(({ manners }) => manners.incarnations)
-      );
+    return node === origin || !this.#model.lost.has(origin.name) || this.#allSayIncarnations();
+  }
+
+  #allSayIncarnations(): boolean {
+    return this.#nodes.every(({ following }) =>
+      [...following.values()].every(({ manners }) => manners.incarnations)
+    );
   }
 
   #follows(node: SimulatedNode, from: SimulatedNode, topic: string): boolean {
