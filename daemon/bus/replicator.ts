@@ -195,7 +195,10 @@ export class Replicator {
     const log = this.#logs.getOrAdd(topic, origin);
     for (const head of newlyDeletedHeads) log.markDeleted(head, head);
     for (const { topic: deleted, from, to } of deletes) {
-      this.#logs.get(deleted, origin)?.markDeleted(from, to);
+      const marked = this.#logs.get(deleted, origin);
+      const isOther = marked !== undefined && marked.incarnation !== "" && incarnation !== "" &&
+        marked.incarnation !== incarnation;
+      if (!isOther) marked?.markDeleted(from, to);
     }
     if (incarnation !== "") log.incarnation = incarnation;
     if (appended === 0) return;

@@ -38,7 +38,8 @@ export interface ReplicatedBatch {
   /**
    * Ranges of logs of the same origin that these messages (delete markers) delete. A range may lie beyond the head of
    * its log, or name a log that does not exist yet: it is remembered for the messages that arrive later, unless those
-   * are of another incarnation: an origin that began anew did not delete them.
+   * are of another incarnation: an origin that began anew did not delete them. Nor is anything erased of a log that is
+   * known to be of another one.
    */
   readonly deletes: readonly MarkedRange[];
   /**

@@ -347,6 +347,18 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.deepEqual(await copy("unsaid", ""), [1, 2]);
     await marker(4, "", "any");
     assert.deepEqual(await copy("any", "second"), [1, 2]);
+    await marker(5, "first", "new");
+    assert.deepEqual((await readAll(store, "new", NODE_B)).map(({ deleted }) => deleted), [
+      false,
+      false,
+      false,
+    ]);
+    await marker(6, "second", "new");
+    assert.deepEqual((await readAll(store, "new", NODE_B)).map(({ deleted }) => deleted), [
+      true,
+      true,
+      false,
+    ]);
   });
 
   test("a range of deleteRange counts for messages that are copied, too", async (store) => {

@@ -79,6 +79,8 @@ interface Erased {
   readonly step: number;
 }
 
+const ONE = { messages: 1, bytes: 0 };
+
 /** A write that is not durable yet. */
 interface Call {
   readonly write: Write;
@@ -194,9 +196,16 @@ export class DiskStore implements Store {
   }
 
   eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+    // A log that was set aside meanwhile has nothing there.
+    let isThere = false;
     return this.#write(
-      (store) => store.eraseRange(topic, origin, from, to),
-      () => this.#erase(topic, origin, from, to),
+      (store) => {
+        void store.read(topic, origin, from, ONE).then(({ length }) => isThere = length > 0);
+        return store.eraseRange(topic, origin, from, to);
+      },
+      () => {
+        if (isThere) this.#erase(topic, origin, from, to);
+      },
     );
   }
 

@@ -62,10 +62,12 @@ export class MemoryLog {
     return this.erase(from, to);
   }
 
-  /** Erases what is stored of a range, and remembers it where it lies beyond the head. */
+  /** Erases what is stored of a range, unless it is of another incarnation, and remembers it where it lies beyond the head. */
   delete(from: number, to: number, incarnation: string): void {
     if (to > this.head) this.#deletes.push({ from, to, incarnation });
-    this.erase(from, to);
+    if (this.incarnation === "" || incarnation === "" || this.incarnation === incarnation) {
+      this.erase(from, to);
+    }
   }
 
   /** See `Store.extent`. */

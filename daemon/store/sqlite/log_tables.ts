@@ -153,13 +153,17 @@ export class LogTables {
     return this.erase(log, from, to);
   }
 
-  /** Erases stored messages from `eraseFrom` on, and remembers the range where it lies beyond the head. Says how many were newly marked. */
+  /**
+   * Erases stored messages from `eraseFrom` on, and remembers the range where it lies beyond the head. Says how many were
+   * newly marked: none of a log of another incarnation.
+   */
   delete(log: LogTail, from: number, to: number, eraseFrom: number, incarnation: string): number {
     if (to > log.head) {
       this.makeStored(log);
       this.#putDelete.run(log.number, from, to, incarnation);
     }
-    return this.erase(log, eraseFrom, Math.min(to, log.head));
+    const isOther = log.incarnation !== "" && incarnation !== "" && log.incarnation !== incarnation;
+    return isOther ? 0 : this.erase(log, eraseFrom, Math.min(to, log.head));
   }
 
   /** Erases payload and headers of stored messages. Says how many were not erased before. */
