@@ -1,4 +1,5 @@
 import {
+  isOtherIncarnation,
   LogMap,
   type MarkedRange,
   type NodeName,
@@ -147,8 +148,10 @@ export class MarkerReplicator {
         const isNext = (logs.get(DELETE_TOPIC, origin)?.head ?? 0) === marker.message.headId - 1;
         if (!isNext || !isSameLog({ log, departures, to }, logs.get(topic, origin))) return false;
         this.#requireOwn(copy, marker);
-        await store.eraseRange(topic, origin, from, to);
-        log?.markDeleted(from, to);
+        await store.eraseRange(topic, origin, from, to, copy.incarnation);
+        if (log !== undefined && !isOtherIncarnation(log.incarnation, copy.incarnation)) {
+          log.markDeleted(from, to);
+        }
         return true;
       });
       if (!goesOn) break;
@@ -222,7 +225,7 @@ export function markersOf(
     // There is no such log here, nor will there be one: nothing is to be remembered for it.
     if (!isName(topic)) return [];
     const copied = logs.get(topic, origin)?.incarnation ?? "";
-    if (incarnation !== "" && copied !== "" && copied !== incarnation) {
+    if (isOtherIncarnation(copied, incarnation)) {
       throw refuse(
         headId,
         `deletes from another log than the "${topic}" that was copied here: the origin began anew, and nobody has ` +

@@ -1,11 +1,12 @@
-import type {
-  DeletedRange,
-  MarkedRange,
-  NodeName,
-  Replicated,
-  ReplicatedMessage,
-  Store,
-  StoredMessage,
+import {
+  type DeletedRange,
+  isOtherIncarnation,
+  type MarkedRange,
+  type NodeName,
+  type Replicated,
+  type ReplicatedMessage,
+  type Store,
+  type StoredMessage,
 } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import type { DeletionLine } from "./deletion_line.ts";
@@ -196,9 +197,9 @@ export class Replicator {
     for (const head of newlyDeletedHeads) log.markDeleted(head, head);
     for (const { topic: deleted, from, to } of deletes) {
       const marked = this.#logs.get(deleted, origin);
-      const isOther = marked !== undefined && marked.incarnation !== "" && incarnation !== "" &&
-        marked.incarnation !== incarnation;
-      if (!isOther) marked?.markDeleted(from, to);
+      if (marked !== undefined && !isOtherIncarnation(marked.incarnation, incarnation)) {
+        marked.markDeleted(from, to);
+      }
     }
     if (incarnation !== "") log.incarnation = incarnation;
     if (appended === 0) return;

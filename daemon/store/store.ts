@@ -6,6 +6,7 @@
  */
 
 export { StoreError, type StoreErrorCode } from "./error.ts";
+export { isOtherIncarnation } from "./incarnation.ts";
 export { LogMap } from "./log_map.ts";
 export { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "./once.ts";
 export type {
@@ -323,10 +324,17 @@ export interface Store {
    * Marks the stored messages `from` to `to` (inclusive) of another node's log deleted, and erases their payload and
    * headers as {@link deleteRange} does, but appends nothing and remembers no range: for a part of a range whose marker
    * is replicated when all its parts are erased. Settles with whether the bytes are erased by now, as in
-   * {@link Deletion}. Heads that the log does not hold change nothing. Fails with "conflict" when the range is none, and
+   * {@link Deletion}. Heads that the log does not hold change nothing, nor
+   * does a log that is known to be of another incarnation than the marker's. Fails with "conflict" when the range is none, and
    * with "full", changing nothing.
    */
-  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean>;
+  eraseRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): Promise<boolean>;
 
   /**
    * Applies a batch copied from another node.

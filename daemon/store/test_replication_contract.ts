@@ -314,11 +314,11 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
 
   test("eraseRange erases what is stored, appends and remembers nothing, and a marker erases the rest", async (store) => {
     await store.replicate(replicatedBatch(1, 5));
-    assert.equal(await store.eraseRange("t", NODE_B, 1, 2), true);
-    assert.equal(await store.eraseRange("t", NODE_B, 2, 3), true);
-    await store.eraseRange("t", NODE_B, 6, 9);
-    await store.eraseRange("unknown", NODE_B, 1, 9);
-    await assert.rejects(store.eraseRange("t", NODE_B, 3, 2), hasCode("conflict"));
+    assert.equal(await store.eraseRange("t", NODE_B, 1, 2, ""), true);
+    assert.equal(await store.eraseRange("t", NODE_B, 2, 3, ""), true);
+    await store.eraseRange("t", NODE_B, 6, 9, "");
+    await store.eraseRange("unknown", NODE_B, 1, 9, "");
+    await assert.rejects(store.eraseRange("t", NODE_B, 3, 2, ""), hasCode("conflict"));
     const kept = (from: number, to: number) =>
       Array.from({ length: to - from + 1 }, (_, at) => `${from + at} ${from + at} 1 kept`);
     const gone = (from: number, to: number) =>
@@ -348,6 +348,12 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     await marker(4, "", "any");
     assert.deepEqual(await copy("any", "second"), [1, 2]);
     await marker(5, "first", "new");
+    assert.deepEqual((await readAll(store, "new", NODE_B)).map(({ deleted }) => deleted), [
+      false,
+      false,
+      false,
+    ]);
+    assert.equal(await store.eraseRange("new", NODE_B, 1, 3, "first"), true);
     assert.deepEqual((await readAll(store, "new", NODE_B)).map(({ deleted }) => deleted), [
       false,
       false,

@@ -195,16 +195,22 @@ export class DiskStore implements Store {
     return this.#read((store) => store.extent(topic, origin, from, to, bytes));
   }
 
-  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+  eraseRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): Promise<boolean> {
     // A log that was set aside meanwhile has nothing there.
     let isThere = false;
     return this.#write(
       (store) => {
         void store.read(topic, origin, from, ONE).then(({ length }) => isThere = length > 0);
-        return store.eraseRange(topic, origin, from, to);
+        return store.eraseRange(topic, origin, from, to, incarnation);
       },
       () => {
-        if (isThere) this.#erase(topic, origin, from, to);
+        if (isThere) this.#erase(topic, origin, from, to, incarnation);
       },
     );
   }

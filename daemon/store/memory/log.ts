@@ -1,5 +1,6 @@
 import { isSameBytes } from "../content_comparison.ts";
 import { noSuchRange } from "../error.ts";
+import { isOtherIncarnation } from "../incarnation.ts";
 import { differsError, firstHeadOf, gapError } from "../replication.ts";
 import type { Extent, NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
 
@@ -65,9 +66,7 @@ export class MemoryLog {
   /** Erases what is stored of a range, unless it is of another incarnation, and remembers it where it lies beyond the head. */
   delete(from: number, to: number, incarnation: string): void {
     if (to > this.head) this.#deletes.push({ from, to, incarnation });
-    if (this.incarnation === "" || incarnation === "" || this.incarnation === incarnation) {
-      this.erase(from, to);
-    }
+    if (!isOtherIncarnation(this.incarnation, incarnation)) this.erase(from, to);
   }
 
   /** See `Store.extent`. */
@@ -104,8 +103,9 @@ export class MemoryLog {
 
   /** Whether a range deleted before covers a head of an incarnation. */
   covers(head: number, incarnation: string): boolean {
-    const isOf = (other: string) => other === "" || incarnation === "" || other === incarnation;
-    return this.#deletes.some((range) => range.from <= head && head <= range.to && isOf(range.incarnation));
+    return this.#deletes.some((range) =>
+      range.from <= head && head <= range.to && !isOtherIncarnation(range.incarnation, incarnation)
+    );
   }
 
   /** The heads of stored messages that the batch has as deleted. Throws "gap" or "conflict", see `Store.replicate`. */

@@ -1,5 +1,6 @@
 import { isSameContent } from "../content_comparison.ts";
 import { closedError, noSuchRange } from "../error.ts";
+import { isOtherIncarnation } from "../incarnation.ts";
 import { LogMap } from "../log_map.ts";
 import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import { MAX_OPENINGS, type Opening, openingOf } from "../opening.ts";
@@ -145,10 +146,17 @@ export class MemoryStore implements Store {
     return this.#call(() => this.#logs.get(topic, origin)?.extent(from, to, bytes) ?? { to, bytes: 0 });
   }
 
-  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+  eraseRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): Promise<boolean> {
     return this.#call(() => {
       if (!isRange({ from, to })) throw noRangeError({ topic, from, to });
-      this.#logs.get(topic, origin)?.erase(from, to);
+      const log = this.#logs.get(topic, origin);
+      if (log !== undefined && !isOtherIncarnation(log.incarnation, incarnation)) log.erase(from, to);
       return true;
     });
   }

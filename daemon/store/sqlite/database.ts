@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { isOtherIncarnation } from "../incarnation.ts";
 import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import type { ReadLimits } from "../store.ts";
 import * as answer from "./answer.ts";
@@ -168,10 +169,12 @@ export class Database {
         return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
       case "eraseRange": {
-        const { topic, origin, from, to } = request;
+        const { topic, origin, from, to, incarnation } = request;
         if (!isRange(request)) return noRangeError(request);
         const log = this.logs.find(topic, origin);
-        if (log !== undefined) this.logs.erase(log, from, Math.min(to, log.head));
+        if (log !== undefined && !isOtherIncarnation(log.incarnation, incarnation)) {
+          this.logs.erase(log, from, Math.min(to, log.head));
+        }
         return answer.erasure(() => !this.#connection.erasureDue);
       }
       case "replicate": {

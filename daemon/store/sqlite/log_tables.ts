@@ -1,5 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 import { noSuchRange, type StoreError } from "../error.ts";
+import { isOtherIncarnation } from "../incarnation.ts";
 import { LogMap } from "../log_map.ts";
 import { archiveName, noSuchLog } from "../replication.ts";
 import type { Appended, Extent, NodeName, Opening, ReadLimits } from "../store.ts";
@@ -162,8 +163,8 @@ export class LogTables {
       this.makeStored(log);
       this.#putDelete.run(log.number, from, to, incarnation);
     }
-    const isOther = log.incarnation !== "" && incarnation !== "" && log.incarnation !== incarnation;
-    return isOther ? 0 : this.erase(log, eraseFrom, Math.min(to, log.head));
+    if (isOtherIncarnation(log.incarnation, incarnation)) return 0;
+    return this.erase(log, eraseFrom, Math.min(to, log.head));
   }
 
   /** Erases payload and headers of stored messages. Says how many were not erased before. */

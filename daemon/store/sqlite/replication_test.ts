@@ -52,7 +52,7 @@ Deno.test("Database.commit erases a part of a range from the files, in a commit 
   assert.equal(database.holds("the secret"), true);
   const tried = database.together(
     copying(replicatedBatch(3, 3)),
-    (requests) => requests.eraseRange(1, "t", NODE_B, 1, 1),
+    (requests) => requests.eraseRange(1, "t", NODE_B, 1, 1, ""),
     copying(replicatedBatch(4, 4)),
   );
   assert.deepEqual(tried, [1, 1, 1]);

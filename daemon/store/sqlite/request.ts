@@ -32,6 +32,7 @@ export type WriteRequest =
       readonly origin: NodeName;
       readonly from: number;
       readonly to: number;
+      readonly incarnation: string;
     }
     | ({ readonly op: "replicate" } & ReplicatedEntries)
     | {

@@ -55,7 +55,15 @@ export class RequestReader {
         });
       }
       case "eraseRange":
-        return write({ op, call, bytes, ...readLog(from), from: from.f64(), to: from.f64() });
+        return write({
+          op,
+          call,
+          bytes,
+          ...readLog(from),
+          from: from.f64(),
+          to: from.f64(),
+          incarnation: from.text(),
+        });
       case "replicate":
         return write({ op, call, bytes, ...this.#replicated(from) });
       case "archive":

@@ -98,11 +98,19 @@ export class RequestWriter {
     return this.#end();
   }
 
-  eraseRange(call: number, topic: string, origin: NodeName, from: number, to: number): Uint8Array {
+  eraseRange(
+    call: number,
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): Uint8Array {
     this.#begin("eraseRange", call);
     this.#logName(topic, origin);
     this.#to.f64(from);
     this.#to.f64(to);
+    this.#to.text(incarnation);
     return this.#end();
   }
 

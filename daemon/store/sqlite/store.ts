@@ -152,9 +152,15 @@ export class SqliteStore implements Store {
     );
   }
 
-  eraseRange(topic: string, origin: NodeName, from: number, to: number): Promise<boolean> {
+  eraseRange(
+    topic: string,
+    origin: NodeName,
+    from: number,
+    to: number,
+    incarnation: string,
+  ): Promise<boolean> {
     return this.#call(
-      (call) => this.#requests.eraseRange(call, topic, origin, from, to),
+      (call) => this.#requests.eraseRange(call, topic, origin, from, to, incarnation),
       answer.readErasure,
     );
   }
