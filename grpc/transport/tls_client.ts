@@ -92,7 +92,7 @@ async function shakeHands(
       checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
       ALPNProtocols: [protocol],
       minVersion: "TLSv1.2",
-      // Whatever the environment says. That the server has the certificate's key is checked either way.
+      // Whatever the environment says. What the runtime then leaves unchecked of a certificate, `problemOf` refuses.
       rejectUnauthorized: pinned === undefined,
     });
     const abort = () => {
