@@ -60,10 +60,10 @@ for (const plain of [false, true]) {
 }
 
 /** A node whose store is as it was after its first messages, and the node that has copied them all. */
-async function restored(before: readonly string[], lost: readonly string[]) {
+async function restored(before: readonly string[], lost: readonly string[], plain = false) {
   const store = new MemoryStore();
   const backup = new MemoryStore(store.incarnation);
-  const a = await TestNode.start("a", { store });
+  const a = await TestNode.start("a", { store, plain });
   const b = await TestNode.start("b");
   for (const text of before) {
     const { id, createdAtMs, payload } = await a.publish("t", text);
@@ -81,7 +81,7 @@ async function restored(before: readonly string[], lost: readonly string[]) {
   await eventually(async () => (await b.texts("t", a)).length === before.length + lost.length, "b has all");
   await b.sync.remove("a");
   await a[Symbol.asyncDispose]();
-  return { a: await TestNode.start("a", { store: backup }), b };
+  return { a: await TestNode.start("a", { store: backup, plain }), b };
 }
 
 Deno.test("an origin that went back to an older backup is forked at both, and can take its lost messages from the peer", async () => {
@@ -103,6 +103,42 @@ Deno.test("an origin that went back to an older backup is forked at both, and ca
   await b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "t", decision: "adopt" });
   await eventually(async () => (await b.texts("t", a)).length === 5, "and b follows again");
   assert.deepEqual(await b.texts("t", a), ["1", "2", "3", "4", "5"]);
+});
+
+for (const plain of [false, true]) {
+  const how = plain ? "by polling" : "by a session";
+  Deno.test(`an origin that went back and has as many messages again is forked at once, ${how}`, async () => {
+    const { a, b } = await restored(["1", "2"], ["3", "4"], plain);
+    await using _ = {
+      [Symbol.asyncDispose]: async () => {
+        await b[Symbol.asyncDispose]();
+        await a[Symbol.asyncDispose]();
+      },
+    };
+    for (const text of ["another 3", "another 4"]) await a.publish("t", text);
+    await b.follow(a);
+    await eventually(() => isForked(b, "t", a), "the fork is seen");
+    assert.deepEqual(await b.texts("t", a), ["1", "2", "3", "4"]);
+  });
+}
+
+Deno.test("who follows a log in whose place another of its length is adopted hears of it", async () => {
+  const { a, b } = await restored(["1"], ["2"]);
+  await using c = await TestNode.start("c");
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  await c.follow(b);
+  await eventually(async () => (await c.texts("t", a)).length === 2, "c has what was lost");
+  await a.publish("t", "another 2");
+  await b.follow(a);
+  await eventually(() => isForked(b, "t", a), "b sees the fork");
+  await b.sync.resolve({ peer: "a", origin: a.bus.node, topic: "t", decision: "adopt" });
+  await eventually(() => isForked(c, "t", a), "c sees it too");
+  assert.deepEqual(await c.texts("t", a), ["1", "2"]);
 });
 
 Deno.test("a fork that was seen in an earlier session can be adopted", async () => {

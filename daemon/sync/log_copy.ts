@@ -1,5 +1,5 @@
 import { isSameNode } from "../bus/names.ts";
-import type { LogHead, NodeName, PeerSyncState } from "../store/store.ts";
+import { isOtherIncarnation, type LogHead, type NodeName, type PeerSyncState } from "../store/store.ts";
 import type { PeerIdentity, RemoteHead } from "./peer_link.ts";
 
 /** What is to be done about one log of one peer. */
@@ -38,6 +38,8 @@ export class LogCopy {
   asked = false;
   /** Messages of this node's own log are taken from the peer, because somebody decided so. */
   adopting = false;
+  /** Whether the peer has put another log in this one's place since the session began. */
+  #replaced = false;
   #heard = false;
 
   constructor(topic: string, origin: NodeName) {
@@ -63,7 +65,14 @@ export class LogCopy {
   beginSession(): void {
     this.forgetAgreement();
     this.asked = false;
+    this.#replaced = false;
     this.#heard = false;
+  }
+
+  /** The peer has set the log that it told of aside, and has another one now. */
+  replaced(): void {
+    this.beginSession();
+    this.#replaced = true;
   }
 
   /** Somebody decided to take the peer's log; `own` says that it is one of this node. */
@@ -140,11 +149,12 @@ export class LogCopy {
       const meets = this.agreedHead < local.headId;
       return { kind: "copy", fromHeadId: meets ? local.headId : local.headId + 1 };
     }
-    const incarnations = [this.remoteIncarnation, local.incarnation];
-    const isOther = !incarnations.includes("") && this.remoteIncarnation !== local.incarnation;
-    if (isOther && !this.verified) return { kind: "verify", headId: remoteHead };
-    // An origin never has less than what others copied from it, unless it went back.
     const fromOrigin = isSameNode(this.origin, peer.node);
+    // An origin that went back may have written as many messages since as it lost: nothing but what they are tells.
+    const mayDiffer = isOtherIncarnation(this.remoteIncarnation, local.incarnation) ||
+      (remoteHead === local.headId && (fromOrigin || this.#replaced));
+    if (mayDiffer && !this.verified) return { kind: "verify", headId: remoteHead };
+    // An origin never has less than what others copied from it, unless it went back.
     return fromOrigin && remoteHead < local.headId && !this.asked ? { kind: "ask" } : NOTHING;
   }
 }

@@ -44,6 +44,20 @@ Deno.test("LogCopy.plan compares where the incarnations differ, once", () => {
   assert.equal(planned(heard(3, ""), local(5)), "nothing", "the first implementation names none");
 });
 
+Deno.test("LogCopy.plan compares logs of one length with their origin, and where the peer put another in its place, once", () => {
+  const origins = heard(5, "x", PEER.node);
+  assert.equal(planned(origins, local(5)), "verify");
+  origins.agreed(5);
+  assert.equal(planned(origins, local(5)), "nothing");
+  const replaced = heard(5);
+  assert.equal(planned(replaced, local(5)), "nothing", "another's copy");
+  replaced.replaced();
+  replaced.heard({ topic: "t", origin: ORIGIN, headId: 5, incarnation: "x" });
+  assert.equal(planned(replaced, local(5)), "verify");
+  replaced.agreed(5);
+  assert.equal(planned(replaced, local(5)), "nothing");
+});
+
 Deno.test("LogCopy.plan asks an origin that seems to have less than its copies, once in a session", () => {
   const behind = heard(3, "x", PEER.node);
   assert.equal(planned(behind, local(5)), "ask");

@@ -162,7 +162,7 @@ export abstract class PeerSession implements LeaseHolder {
 
   /** The peer has another log in the place of one that it had. */
   protected begunAnew(copy: LogCopy): void {
-    copy.beginSession();
+    copy.replaced();
     this.#leave(copy);
   }
 

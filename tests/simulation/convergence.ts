@@ -105,7 +105,8 @@ export class Convergence {
         );
         const isOther = manners.incarnations && node !== origin && to !== origin &&
           !incarnations.includes("") && incarnations[0] !== incarnations[1];
-        const tells = node === origin ? isLonger : isForked && (isLonger || isOther);
+        const isEqual = to === origin && theirs.length === mine.length;
+        const tells = node === origin ? isLonger : isForked && (isLonger || isOther || isEqual);
         const state = states.find((state) =>
           state.peer === peer && state.topic === topic && state.origin.deviceId === origin.name
         );
