@@ -103,7 +103,8 @@ export class LogCopy {
     const same = this.#heard && incarnation === this.remoteIncarnation;
     // Within a session, messages can be quicker than the news of them.
     this.remoteHead = same ? Math.max(this.remoteHead, headId) : headId;
-    if (incarnation !== this.remoteIncarnation) this.forgetAgreement();
+    // Until the peer tells of a log, what an earlier session heard holds: it may be of one that the peer has no more.
+    if (incarnation !== this.remoteIncarnation || !this.#heard) this.forgetAgreement();
     this.remoteIncarnation = incarnation;
     this.#heard = true;
     return before[0] !== this.remoteHead || before[1] !== incarnation;

@@ -58,6 +58,16 @@ Deno.test("LogCopy.plan compares logs of one length with their origin, and where
   assert.equal(planned(replaced, local(5)), "nothing");
 });
 
+Deno.test("LogCopy.plan compares again when the peer tells of a log that was compared by what an earlier session heard", () => {
+  const copy = heard(5, "x", PEER.node);
+  copy.beginSession();
+  assert.equal(planned(copy, local(5)), "verify");
+  copy.verified = true; // the peer has nothing of it yet
+  assert.equal(planned(copy, local(5)), "nothing");
+  copy.heard({ topic: "t", origin: PEER.node, headId: 5, incarnation: "x" });
+  assert.equal(planned(copy, local(5)), "verify");
+});
+
 Deno.test("LogCopy.plan asks an origin that seems to have less than its copies, once in a session", () => {
   const behind = heard(3, "x", PEER.node);
   assert.equal(planned(behind, local(5)), "ask");

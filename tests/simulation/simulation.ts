@@ -43,6 +43,7 @@ const BREAKS = [
   "the node is stopping",
   "the peer ended the session",
   "a log was set aside",
+  "the log was set aside meanwhile",
   "the peer says nothing any more",
 ];
 
