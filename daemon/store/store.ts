@@ -355,6 +355,9 @@ export interface Store {
    * behind it where that name is taken for the same topic and origin. Then topic and origin have no messages and no
    * incarnation, and ranges remembered for the log no longer count. Fails with "conflict" when there is no such log.
    *
+   * Of a log set aside, what comes to be deleted of the log in its place is erased too, where both have the same message
+   * (id) at the same head: up to where they parted.
+   *
    * With `forgetDeletes`, for a log of delete markers, no range remembered for any log of that origin counts any more:
    * messages that arrive later are another log's, or markers that are copied anew delete them. Default false.
    */

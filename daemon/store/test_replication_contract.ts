@@ -501,8 +501,65 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.deepEqual((await store.replicate(replicatedBatch(1, 3))).deletedHeads, []);
     await marker(2, 1, 1);
     assert.deepEqual(shape(await readAll(store, "t", NODE_B)), ["1  0 deleted", "2 2 1 kept", "3 3 1 kept"]);
+    await marker(3, 3, 4);
     const aside = await store.readArchived("t", NODE_B, name, 1, PLENTY);
-    assert.deepEqual(shape(aside), ["1 1 1 kept", "2  0 deleted"]);
+    assert.deepEqual(shape(aside), ["1  0 deleted", "2  0 deleted"], "where both have the same message");
+  });
+
+  test("what is deleted is erased in logs set aside that have the same message, and no other", async (store) => {
+    const before = Array.from(
+      { length: 3_000 },
+      (_, at) => replicatedMessage(at + 1, at + 1 === 5 ? { id: "another" } : {}),
+    );
+    await store.replicate(replicatedBatch(1, 3_000, { messages: before }));
+    const name = await store.archive("t", NODE_B);
+    const erased = async () =>
+      (await store.readArchived("t", NODE_B, name, 1, { messages: 10_000, bytes: 1e9 })).filter((
+        { deleted },
+      ) => deleted)
+        .map(({ headId, payload, headers }) => headId + payload.length + headers.length);
+    const marker = (head: number, from: number, to: number) =>
+      store.replicate(
+        replicatedBatch(head, head, { topic: "deletes", deletes: [{ topic: "t", from, to }] }),
+      );
+    await store.replicate(replicatedBatch(1, 6, {
+      messages: [1, 2, 3, 4, 5, 6].map((head) =>
+        head === 1 ? replicatedTombstone(1) : replicatedMessage(head)
+      ),
+    }));
+    assert.deepEqual(await erased(), [1], "arrived deleted");
+    await store.replicate(replicatedBatch(2, 2, { messages: [replicatedTombstone(2)] }));
+    assert.deepEqual(await erased(), [1, 2], "became deleted");
+    await store.eraseRange("t", NODE_B, 3, 3, "");
+    assert.deepEqual(await erased(), [1, 2, 3], "ahead of its marker");
+    await marker(1, 4, 5);
+    assert.deepEqual(await erased(), [1, 2, 3, 4], "by a marker, but for another message");
+    await marker(2, 8, 9);
+    await store.replicate(replicatedBatch(7, 10));
+    assert.deepEqual(await erased(), [1, 2, 3, 4, 8, 9], "by one that came before");
+    await store.replicate(replicatedBatch(11, 2_999));
+    await marker(3, 2_000, 9_000);
+    assert.equal((await erased()).length, 6 + 1_000, "of many");
+    await store.archive("t", NODE_B);
+    await store.replicate(replicatedBatch(1, 10));
+    assert.equal((await erased()).length, 6 + 1_000);
+    await marker(4, 6, 7);
+    for (const { name } of await store.archivedLogs()) {
+      const aside = await store.readArchived("t", NODE_B, name, 6, { messages: 2, bytes: 1e6 });
+      assert.deepEqual(shape(aside), ["6  0 deleted", "7  0 deleted"], "in all of them");
+    }
+  });
+
+  test("deleteRange erases in logs set aside as well", async (store) => {
+    const own = { origin: NODE_A, messages: [replicatedMessage(1), replicatedMessage(2)] };
+    await store.replicate(replicatedBatch(1, 2, own));
+    const name = await store.archive("t", NODE_A);
+    await store.replicate(replicatedBatch(1, 2, own));
+    await store.deleteRange("t", NODE_A, 2, 2, testMessage("deletes", "m"));
+    assert.deepEqual(shape(await store.readArchived("t", NODE_A, name, 1, PLENTY)), [
+      "1 1 1 kept",
+      "2  0 deleted",
+    ]);
   });
 
   test("recordPeerSync inserts and replaces by peer, topic and origin, and a cursor by peer", async (store) => {

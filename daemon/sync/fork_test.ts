@@ -310,6 +310,35 @@ Deno.test("what an origin deletes from a log that is forked leaves the copy alon
   );
 });
 
+Deno.test("what an origin deletes is erased in the log set aside as well, before and after the decision, but for what it lost", async () => {
+  const { a, b } = await restored(["1", "2", "3"], ["4"]);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await b[Symbol.asyncDispose]();
+      await a[Symbol.asyncDispose]();
+    },
+  };
+  const origin = a.bus.node;
+  const remove = (head: number) => a.bus.deleteRange({ topic: "t", fromHeadId: head, toHeadId: head });
+  await a.publish("t", "another 4");
+  await b.follow(a);
+  await eventually(() => isForked(b, "t", a), "the fork is seen");
+  await remove(1);
+  const [resolved] = await b.sync.resolve({ peer: "a", origin, topic: "t", decision: "adopt" });
+  await eventually(async () => (await b.texts("t", a)).join() === ",2,3,another 4", "b has the new log");
+  await remove(3);
+  await remove(4);
+  await eventually(async () => (await b.texts("t", a)).join() === ",2,,", "the deletions");
+  const old: string[] = [];
+  for await (
+    const page of b.bus.fetchArchived(
+      { topic: "t", origin, fromHeadId: 1, limit: 0 },
+      resolved?.archive ?? "",
+    )
+  ) old.push(...page.map(({ payload }) => new TextDecoder().decode(payload)));
+  assert.deepEqual(old, ["", "2", "", "4"]);
+});
+
 Deno.test("an origin that went back and on from there is forked, and a fork that is refused stays as it is", async () => {
   const { a, b } = await restored(["1", "2"], ["3"]);
   await using _ = {

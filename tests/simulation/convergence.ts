@@ -2,7 +2,7 @@ import { readDeleteMarker } from "../../daemon/bus/delete_marker.ts";
 import { DELETE_TOPIC } from "../../daemon/bus/names.ts";
 import type { LogHead, StoredMessage } from "../../daemon/store/store.ts";
 import { TopicFilter } from "../../daemon/sync/topic_filter.ts";
-import { type Model, readLog } from "./model.ts";
+import { type Model, readArchive, readLog } from "./model.ts";
 import type { SimulatedNode } from "./node.ts";
 
 type Log = readonly StoredMessage[];
@@ -50,6 +50,7 @@ export class Convergence {
     for (const node of this.#nodes) {
       const shelf = await readShelf(node);
       shelves.set(node, shelf);
+      problems.push(...await undeletedAside(node, shelf));
       for (const origin of this.#nodes) {
         if (this.#keepsDeletions(node, origin)) problems.push(...undeleted(node, origin, shelf));
       }
@@ -188,6 +189,22 @@ function undeleted({ name }: SimulatedNode, origin: SimulatedNode, shelf: Shelf)
       if (!deleted) {
         problems.push(`"${topic}" of ${origin.name} on ${name}: marker ${headId} deletes message ${head}`);
       }
+    }
+  }
+  return problems;
+}
+
+/** Messages of logs set aside that are not deleted there, though they are in the log in their place. */
+async function undeletedAside({ name, memory }: SimulatedNode, { logs }: Shelf): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { topic, origin, name: archive } of await memory.archivedLogs()) {
+    const log = logs.get(keyOf(topic, origin.deviceId)) ?? NOTHING;
+    for (const { headId, id, deleted } of await readArchive(memory, topic, origin, archive)) {
+      const now = log[headId - 1];
+      if (deleted || now?.id !== id || !now.deleted) continue;
+      problems.push(
+        `"${topic}" of ${origin.deviceId} on ${name}: message ${headId} of ${archive} is deleted`,
+      );
     }
   }
   return problems;

@@ -67,12 +67,21 @@ export async function readAll(memory: MemoryStore): Promise<readonly SequencedMe
   }
 }
 
+/** A whole log that was set aside. */
+export function readArchive(
+  memory: MemoryStore,
+  topic: string,
+  origin: NodeName,
+  name: string,
+): Promise<readonly StoredMessage[]> {
+  return memory.readArchived(topic, origin, name, 1, EVERYTHING);
+}
+
 /** The ids of the messages of logs that were set aside, by sequence. */
 export async function readSetAside(memory: MemoryStore): Promise<ReadonlyMap<number, string>> {
   const ids = new Map<number, string>();
   for (const { topic, origin, name } of await memory.archivedLogs()) {
-    const log = await memory.readArchived(topic, origin, name, 1, EVERYTHING);
-    for (const { sequence, id } of log) ids.set(sequence, id);
+    for (const { sequence, id } of await readArchive(memory, topic, origin, name)) ids.set(sequence, id);
   }
   return ids;
 }

@@ -88,6 +88,13 @@ export class MemoryLog {
     return count;
   }
 
+  /** Erases what another log of the same name has deleted, where both have the same message. */
+  eraseLike(other: MemoryLog): void {
+    for (const { headId, id, deleted } of other.#messages) {
+      if (deleted && this.at(headId)?.id === id) this.mark(headId);
+    }
+  }
+
   /** Ranges deleted before cover nothing more. */
   forgetDeletes(): void {
     this.#deletes.length = 0;

@@ -138,6 +138,7 @@ export class MemoryStore implements Store {
       const log = this.#logs.get(topic, origin);
       if (log === undefined) throw noSuchRange(from, to, 0);
       const deletedCount = log.deleteStored(from, to);
+      this.#eraseAside(log);
       return { deletedCount, marker: this.#append(marker), erased: true };
     });
   }
@@ -156,7 +157,10 @@ export class MemoryStore implements Store {
     return this.#call(() => {
       if (!isRange({ from, to })) throw noRangeError({ topic, from, to });
       const log = this.#logs.get(topic, origin);
-      if (log !== undefined && !isOtherIncarnation(log.incarnation, incarnation)) log.erase(from, to);
+      if (log !== undefined && !isOtherIncarnation(log.incarnation, incarnation)) {
+        log.erase(from, to);
+        this.#eraseAside(log);
+      }
       return true;
     });
   }
@@ -347,7 +351,9 @@ export class MemoryStore implements Store {
     if (wrong !== undefined) throw noRangeError(wrong);
     this.#logs.set(topic, origin, log);
     for (const range of deletes) {
-      this.#logOf(range.topic, origin).delete(range.from, range.to, batch.incarnation);
+      const deleted = this.#logOf(range.topic, origin);
+      deleted.delete(range.from, range.to, batch.incarnation);
+      this.#eraseAside(deleted);
     }
     for (const head of newlyDeletedHeads) log.mark(head);
     if (batch.incarnation !== "") log.incarnation = batch.incarnation;
@@ -360,6 +366,7 @@ export class MemoryStore implements Store {
       const sequence = this.#place(log, headId);
       log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });
     }
+    this.#eraseAside(log);
     const appended = log.head - headBefore;
     const isNew = (head: number) => log.read(head, ONE).some(({ deleted }) => head > headBefore && !deleted);
     return {
@@ -371,6 +378,10 @@ export class MemoryStore implements Store {
       enqueued: batch.enqueues.map(({ headId, message }) => isNew(headId) ? this.#enqueue(message) : 0),
       erased: true,
     };
+  }
+
+  #eraseAside(log: MemoryLog): void {
+    for (const aside of this.#archived.get(log.topic, log.origin)?.values() ?? []) aside.eraseLike(log);
   }
 
   #readAll(from: number, filter: SequenceFilter, limits: ReadLimits): SequencePage {

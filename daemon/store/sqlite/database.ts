@@ -3,6 +3,7 @@ import { isOtherIncarnation } from "../incarnation.ts";
 import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import type { ReadLimits } from "../store.ts";
 import * as answer from "./answer.ts";
+import { AsideErasure } from "./aside_erasure.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
@@ -13,7 +14,7 @@ import type { LogTail } from "./log_tail.ts";
 import { OnceAppender } from "./once_appender.ts";
 import type { PagePart, Wanted } from "./page.ts";
 import { PeerTables } from "./peer_tables.ts";
-import { mayErase, Replication } from "./replication.ts";
+import { Replication } from "./replication.ts";
 import { isRange, noRangeError } from "../replication.ts";
 import { messagesOf, type ReadRequest, type WriteRequest } from "./request.ts";
 import { storageIncarnation } from "./storage_table.ts";
@@ -34,6 +35,7 @@ export class Database {
   readonly #connection: Connection;
   readonly #fifo: FifoTables;
   readonly #peers: PeerTables;
+  readonly #aside: AsideErasure;
   readonly #replication: Replication;
   readonly #once: OnceAppender;
   /** The numbers of logs that a page of several logs has named. */
@@ -53,7 +55,8 @@ export class Database {
       this.logs = new LogTables(this.#connection, newId());
       this.#fifo = new FifoTables(this.#connection);
       this.#peers = new PeerTables(this.#connection);
-      this.#replication = new Replication(this.logs, this.#fifo);
+      this.#aside = new AsideErasure(this.logs);
+      this.#replication = new Replication(this.logs, this.#fifo, this.#aside);
       this.#once = new OnceAppender(this.#connection, this.logs, options.dedup ?? DEFAULT_DEDUP_LIMITS);
     } catch (error) {
       const failure = this.#connection.readFailed(error);
@@ -70,7 +73,7 @@ export class Database {
   commit(waiting: readonly WriteRequest[], to: ByteWriter): number {
     const [first] = waiting;
     if (first === undefined) return 0;
-    const erases = mayEraseStored(first);
+    const erases = this.#mayErase(first);
     const most = fitting(waiting);
     const outcomes: Outcome[] = [];
     let tried = 1;
@@ -81,7 +84,7 @@ export class Database {
         for (const request of waiting) {
           // Deletions have commits without other writes: erasing must need as little space as possible. Which writes
           // delete what is stored may follow from those before them.
-          if (outcomes.length === most || mayEraseStored(request) !== erases) break;
+          if (outcomes.length === most || this.#mayErase(request) !== erases) break;
           tried = outcomes.length + 1;
           outcomes.push(this.#apply(request));
           bytes += request.bytes;
@@ -147,6 +150,12 @@ export class Database {
     }
   }
 
+  /** Whether the request may have to erase messages that are stored, or were written before it in the same commit. */
+  #mayErase(request: WriteRequest): boolean {
+    return request.op === "deleteRange" || request.op === "eraseRange" ||
+      (request.op === "replicate" && this.#replication.mayErase(request));
+  }
+
   /** A StoreError it returns concerns this request only and was found before any change. */
   #apply(request: WriteRequest): Outcome {
     switch (request.op) {
@@ -163,8 +172,10 @@ export class Database {
       }
       case "deleteRange": {
         const { topic, origin, from, to } = request;
-        const deletedCount = this.logs.deleteRange(this.logs.find(topic, origin), from, to);
+        const log = this.logs.find(topic, origin);
+        const deletedCount = this.logs.deleteRange(log, from, to);
         if (deletedCount instanceof StoreError) return deletedCount;
+        if (log !== undefined) this.#aside.erase(log, from, to);
         const marker = this.logs.append(request.marker.log, request.marker);
         return answer.deletion(deletedCount, marker, () => !this.#connection.erasureDue);
       }
@@ -174,6 +185,7 @@ export class Database {
         const log = this.logs.find(topic, origin);
         if (log !== undefined && !isOtherIncarnation(log.incarnation, incarnation)) {
           this.logs.erase(log, from, Math.min(to, log.head));
+          this.#aside.erase(log, from, to);
         }
         return answer.erasure(() => !this.#connection.erasureDue);
       }
@@ -279,12 +291,6 @@ export class Database {
 function write(to: ByteWriter, call: number, outcome: Outcome | undefined): void {
   if (outcome instanceof StoreError) answer.writeFailure(to, call, outcome);
   else answer.writeAnswer(to, call, outcome ?? answer.nothing);
-}
-
-/** Whether the request may have to erase messages that are stored, or were written before it in the same commit. */
-function mayEraseStored(request: WriteRequest): boolean {
-  return request.op === "deleteRange" || request.op === "eraseRange" ||
-    (request.op === "replicate" && mayErase(request));
 }
 
 /** How many requests from the front stay within the limits of a commit; at least one. */

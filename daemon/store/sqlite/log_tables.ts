@@ -20,6 +20,8 @@ export interface ArchivedTail {
   readonly log: LogTail;
 }
 
+const NO_TAILS: readonly LogTail[] = [];
+
 /** The tables `logs`, `chunks`, `runs`, `deletes` and `openings`. Writes happen within a transaction of the connection. */
 export class LogTables {
   readonly #tails = new LogMap<LogTail>();
@@ -225,6 +227,12 @@ export class LogTables {
     return this.#archived.get(topic, origin)?.get(name);
   }
 
+  /** The logs of a log's topic and origin that were set aside. */
+  asideOf({ topic, origin }: LogTail): readonly LogTail[] {
+    const byName = this.#archived.get(topic, origin);
+    return byName === undefined ? NO_TAILS : [...byName.values()];
+  }
+
   /** Finds messages by their sequences; to be used after `flush`, and not after an erasure. */
   lookup(): MessageLookup {
     return this.#chunks.lookup();
@@ -233,8 +241,7 @@ export class LogTables {
   /** Whether a number is that of a log, or of one with its name that was set aside. */
   isOf(number: number, log: LogTail): boolean {
     if (number === log.number) return true;
-    const aside = this.#archived.get(log.topic, log.origin)?.values() ?? [];
-    return [...aside].some((archived) => archived.number === number);
+    return this.asideOf(log).some((archived) => archived.number === number);
   }
 
   /** See Store.read. */

@@ -1,12 +1,14 @@
 import type { StoreError } from "../error.ts";
 import { MessageReader } from "../message_codec.ts";
 import { differsError, gapError, isRange, noRangeError, type Replicated } from "../replication.ts";
+import type { AsideErasure } from "./aside_erasure.ts";
 import { ChunkWriter } from "./chunk.ts";
 import type { FifoEntry, FifoTables } from "./fifo_tables.ts";
 import { joined } from "./joined.ts";
 import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { MessageComparison } from "./message_comparison.ts";
+import { stretches } from "./stretches.ts";
 
 /** A ReplicatedBatch as the store thread has it. */
 export interface ReplicatedEntries {
@@ -34,20 +36,25 @@ export type ReplicatedRows = Omit<Replicated, "erased"> & { readonly erases: boo
 /** What is read at a time to compare it. */
 const COMPARED = { messages: 1_024, bytes: 4 << 20 };
 
-/** Whether a batch might erase something that is stored, as far as the ends of the logs can tell. */
-export function mayErase({ log, firstDeletedHead, deletes }: ReplicatedEntries): boolean {
-  return (firstDeletedHead !== undefined && firstDeletedHead <= log.head) ||
-    deletes.some(({ log, from, erasedTo }) => Math.max(from, erasedTo + 1) <= log.head);
-}
-
 /** Applies batches to the tables, within a transaction of the connection. */
 export class Replication {
   readonly #logs: LogTables;
   readonly #fifo: FifoTables;
+  readonly #aside: AsideErasure;
 
-  constructor(logs: LogTables, fifo: FifoTables) {
+  constructor(logs: LogTables, fifo: FifoTables, aside: AsideErasure) {
     this.#logs = logs;
     this.#fifo = fifo;
+    this.#aside = aside;
+  }
+
+  /** Whether a batch might erase something that is stored, as far as the ends of the logs can tell. */
+  mayErase({ log, incarnation, firstHead, firstDeletedHead, count, deletes }: ReplicatedEntries): boolean {
+    if (firstDeletedHead !== undefined && firstDeletedHead <= log.head) return true;
+    if (deletes.some(({ log, from, erasedTo }) => Math.max(from, erasedTo + 1) <= log.head)) return true;
+    if (!this.#aside.mayReach(log, firstHead)) return false;
+    return firstDeletedHead !== undefined ||
+      this.#logs.deleted(log, firstHead, firstHead + count - 1, incarnation).length > 0;
   }
 
   /** A StoreError it returns was found before any change. */
@@ -61,14 +68,19 @@ export class Replication {
 
     let erased = 0;
     for (const { log, from, to, erasedTo } of deletes) {
-      erased += this.#logs.delete(log, from, to, Math.max(from, erasedTo + 1), batch.incarnation);
+      const eraseFrom = Math.max(from, erasedTo + 1);
+      erased += this.#logs.delete(log, from, to, eraseFrom, batch.incarnation);
+      erased += this.#aside.erase(log, eraseFrom, to);
     }
-    for (const [from, to] of stretches(newlyDeletedHeads)) erased += this.#logs.erase(log, from, to);
+    for (const [from, to] of stretches(newlyDeletedHeads)) {
+      erased += this.#logs.erase(log, from, to) + this.#aside.erase(log, from, to);
+    }
     if (batch.incarnation !== "") this.#logs.setIncarnation(log, batch.incarnation);
 
     const headBefore = log.head;
     const storedDeleted = this.#deletions(batch);
     const { firstSequence, deletedHeads } = this.#append(batch, storedDeleted);
+    if (storedDeleted.includes(1)) erased += this.#aside.erase(log, headBefore + 1, log.head);
     const isNew = (head: number) => head > headBefore && storedDeleted[head - firstHead] === 0;
     return {
       headId: log.head,
@@ -134,15 +146,4 @@ export class Replication {
     }
     return deletions;
   }
-}
-
-/** Ascending heads as ranges without gaps. */
-function stretches(heads: readonly number[]): [from: number, to: number][] {
-  const found: [from: number, to: number][] = [];
-  for (const head of heads) {
-    const last = found.at(-1);
-    if (last !== undefined && last[1] + 1 === head) last[1] = head;
-    else found.push([head, head]);
-  }
-  return found;
 }

@@ -45,6 +45,26 @@ Deno.test("Database.commit erases a message from the files when it arrives delet
   }
 });
 
+Deno.test("Database.commit erases a message of a log set aside from the files, and copies the rest without an erasure", () => {
+  const arrived = [tombstones(1, 1)];
+  const covered = [
+    replicatedBatch(1, 1, { topic: "deletes", deletes: [{ topic: "t", from: 1, to: 1 }] }),
+    replicatedBatch(1, 1, { messages: [secret(1)] }),
+  ];
+  for (const [at, batches] of [arrived, covered].entries()) {
+    const disk = new FullDisk();
+    const database = new TestDatabase(folder.file(`aside-${at}.sqlite`), disk);
+    database.replicate(replicatedBatch(1, 9, { messages: [secret(1), ...replicatedBatch(2, 9).messages] }));
+    database.together((requests) => requests.archive(1, "t", NODE_B, false));
+    assert.equal(database.holds("the secret"), true);
+    const tried = database.together(...batches.map(copying));
+    assert.equal(database.holds("the secret"), false);
+    assert.deepEqual(tried, batches.map(() => 1));
+    assert.deepEqual(database.together(copying(replicatedBatch(2, 4)), copying(replicatedBatch(5, 9))), [2]);
+    database.close();
+  }
+});
+
 Deno.test("Database.commit erases a part of a range from the files, in a commit of its own", () => {
   const disk = new FullDisk();
   const database = new TestDatabase(folder.file("part.sqlite"), disk);
