@@ -2,8 +2,11 @@ import { LogMap, type NodeName } from "../store/store.ts";
 
 /** Who copies a log, and may be asked to leave it to another. */
 export interface LeaseHolder {
-  /** Gives the log up when it has nothing more of it to copy, or has copied nothing for long; says whether it did. */
-  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean;
+  /**
+   * Gives the log up when it has nothing more of it to copy, or where a pace is given, at which it has copied and which is
+   * too slow: messages per millisecond. Says whether it did.
+   */
+  yieldLog(topic: string, origin: NodeName, pace: number | undefined): boolean;
   /** The log may be free: to be looked at again. */
   leaseFreed(topic: string, origin: NodeName): void;
 }
@@ -29,10 +32,15 @@ export class Leases {
     return holder === undefined || holder === by;
   }
 
-  /** The same, from a holder that has nothing more to copy, or, as `stalled` says, has copied nothing for long. */
-  takeOver(topic: string, origin: NodeName, by: LeaseHolder, stalled: boolean): boolean {
+  /** Who copies the log. */
+  holder(topic: string, origin: NodeName): LeaseHolder | undefined {
+    return this.#holders.get(topic, origin);
+  }
+
+  /** The same as `claim`, from a holder that has nothing more to copy, or whose pace is given because it is too slow. */
+  takeOver(topic: string, origin: NodeName, by: LeaseHolder, pace: number | undefined): boolean {
     const holder = this.#holders.get(topic, origin);
-    if (holder !== undefined && holder !== by && !holder.yieldLog(topic, origin, stalled)) return false;
+    if (holder !== undefined && holder !== by && !holder.yieldLog(topic, origin, pace)) return false;
     this.#holders.set(topic, origin, by);
     return true;
   }

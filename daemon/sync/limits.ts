@@ -20,6 +20,14 @@ export const RECORD_INTERVAL_MS = 5_000;
 export const TAKE_OVER_MS = 50;
 /** While that other peer goes on, it is looked at less and less often: after twice as long each time, up to this. */
 export const MAX_TAKE_OVER_MS = 3_200;
+/** Milliseconds for which it is watched before its pace is known. */
+export const PACE_WINDOW_MS = 5_000;
+/** Milliseconds that the rest of a log takes at most at the pace of its peer, before another is tried that has it too. */
+export const MAX_REST_MS = 30_000;
+/** How many times as quick a peer must have been to get a log back from another. */
+export const QUICKER = 2;
+/** Milliseconds for which a peer that was slower than that leaves a log alone. */
+export const SLOW_PAUSE_MS = 2_000;
 /** Milliseconds without a message of a log after which its peer leaves it to another that has more, whatever it says. */
 export const STALLED_MS = 20_000;
 /** Milliseconds for which it then leaves the log alone, so that the other has time; each further time twice as long. */

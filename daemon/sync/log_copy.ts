@@ -28,6 +28,8 @@ export class LogCopy {
   consecutiveFailures = 0;
   /** How often in a row another peer took the log over, because nothing came from this one. */
   stalls = 0;
+  /** Messages per millisecond that came from this peer in this session, when another took the log over; undefined before. */
+  pace: number | undefined;
   lastError = "";
   fork: PeerSyncState["fork"] = "none";
   /** Whether a message of the peer was compared with ours since the session began, or is just being compared. */
@@ -65,6 +67,7 @@ export class LogCopy {
   beginSession(): void {
     this.forgetAgreement();
     this.asked = false;
+    this.pace = undefined;
     this.#replaced = false;
     this.#heard = false;
   }

@@ -5,14 +5,18 @@ import { DELETE_TOPIC, isSameNode } from "../bus/names.ts";
 import type { Timer } from "../bus/timer.ts";
 import { type NodeName, type ReplicatedMessage, StoreError } from "../store/store.ts";
 import { backoffMs } from "./backoff.ts";
+import { LeaseWatch } from "./lease_watch.ts";
 import type { LeaseHolder, Leases } from "./leases.ts";
 import {
   FIRST_STALL_PAUSE_MS,
   MAX_LOGS_OF_PEER,
+  MAX_REST_MS,
   MAX_STALL_PAUSE_MS,
   MAX_TAKE_OVER_MS,
   MAX_TOLD_NAME_LENGTH,
   MAX_VERIFICATIONS,
+  QUICKER,
+  SLOW_PAUSE_MS,
   STALLED_MS,
   TAKE_OVER_MS,
 } from "./limits.ts";
@@ -101,10 +105,12 @@ export abstract class PeerSession implements LeaseHolder {
   /** Stops copying a log, where it is being copied. Its lease is released by the caller. */
   protected abstract leaveLog(copy: LogCopy): void;
 
-  abstract yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean;
+  abstract yieldLog(topic: string, origin: NodeName, pace: number | undefined): boolean;
 
-  /** Leaves a log alone for a while: the peer says that it has more of it, and sends nothing. */
-  protected pause(copy: LogCopy): void {
+  /** Leaves a log alone for a while: the peer says that it has more of it, and sends it too slowly, or nothing. */
+  protected pause(copy: LogCopy, pace: number): void {
+    copy.pace = pace;
+    if (pace > 0) return this.#later(copy, SLOW_PAUSE_MS, () => this.consider(copy));
     const ms = FIRST_STALL_PAUSE_MS * 2 ** Math.min(copy.stalls, 16);
     copy.stalls++;
     this.#later(copy, Math.min(ms, MAX_STALL_PAUSE_MS), () => this.consider(copy));
@@ -149,7 +155,11 @@ export abstract class PeerSession implements LeaseHolder {
       case "copy":
         if (!this.canCopy(copy)) return;
         if (leases.claim(topic, origin, this)) return this.copy(copy, plan.fromHeadId);
-        return this.#takeOverLater(copy, TAKE_OVER_MS, 0, bus.logHead(topic, origin).headId);
+        return this.#takeOverLater(
+          copy,
+          TAKE_OVER_MS,
+          new LeaseWatch(leases.holder(topic, origin), bus.logHead(topic, origin).headId),
+        );
     }
   }
 
@@ -316,21 +326,20 @@ export abstract class PeerSession implements LeaseHolder {
   }
 
   /**
-   * Another session copies the log: looks later whether that one has nothing more while this peer has, or has copied
-   * nothing since the log had `headId` messages, which was `stalledMs` ago.
+   * Another session copies the log: looks later whether that one has nothing more while this peer has, or is too slow,
+   * and watches it meanwhile.
    */
-  #takeOverLater(copy: LogCopy, ms: number, stalledMs: number, headId: number): void {
+  #takeOverLater(copy: LogCopy, ms: number, watch: LeaseWatch): void {
     this.#later(copy, ms, () => {
       const { bus, identity, leases } = this.ports;
       const { topic, origin } = copy;
       const local = bus.logHead(topic, origin);
       const plan = copy.plan(local, identity, bus.node);
       if (plan.kind !== "copy" || !this.canCopy(copy)) return this.consider(copy);
-      const stalled = local.headId === headId ? stalledMs + ms : 0;
-      if (leases.takeOver(topic, origin, this, stalled >= STALLED_MS)) {
-        return this.copy(copy, plan.fromHeadId);
-      }
-      this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS), stalled, local.headId);
+      watch.look(ms, leases.holder(topic, origin), local.headId);
+      const pace = isTooSlow(copy, watch, local.headId) ? watch.pace ?? 0 : undefined;
+      if (leases.takeOver(topic, origin, this, pace)) return this.copy(copy, plan.fromHeadId);
+      this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS), watch);
     });
   }
 
@@ -401,6 +410,16 @@ export abstract class PeerSession implements LeaseHolder {
     if (remoteHead < before) this.#forked(copy, wentBack(remoteHead, before));
     else copy.remoteHead = Math.max(copy.remoteHead, remoteHead);
   }
+}
+
+/**
+ * Whether a log is to be taken from the peer that is watched and given to one that has it too: nothing comes, or the rest
+ * would take long, and the other one is not known to be hardly quicker.
+ */
+function isTooSlow({ remoteHead, pace }: LogCopy, watch: LeaseWatch, headId: number): boolean {
+  if (watch.stalledMs >= STALLED_MS) return true;
+  if (watch.pace === undefined || remoteHead - headId <= watch.pace * MAX_REST_MS) return false;
+  return pace === undefined || pace > watch.pace * QUICKER;
 }
 
 /** Whether this node can store nothing at all: the disk is full, the store is broken, the daemon stops. */

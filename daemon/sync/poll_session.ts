@@ -37,13 +37,13 @@ export class PollSession extends PeerSession {
     for (const { topic, origin } of logs) this.ports.leases.release(topic, origin, this);
   }
 
-  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean {
+  yieldLog(topic: string, origin: NodeName, pace: number | undefined): boolean {
     // It holds a log only while it copies it.
     const copy = this.ports.state.log(topic, origin);
     if (!this.copying(copy)) return true;
-    if (!stalled) return false;
+    if (pace === undefined) return false;
     this.leaveLog(copy);
-    this.pause(copy);
+    this.pause(copy, pace);
     return true;
   }
 

@@ -100,13 +100,13 @@ export class StreamSession extends PeerSession {
     this.#drained?.();
   }
 
-  yieldLog(topic: string, origin: NodeName, stalled: boolean): boolean {
+  yieldLog(topic: string, origin: NodeName, pace: number | undefined): boolean {
     const { bus, state } = this.ports;
     const copy = state.log(topic, origin);
     const hasMore = copy.remoteHead > bus.logHead(topic, origin).headId;
-    if (hasMore && !stalled) return false;
+    if (hasMore && pace === undefined) return false;
     this.leaveLog(copy);
-    if (hasMore) this.pause(copy);
+    if (hasMore && pace !== undefined) this.pause(copy, pace);
     return true;
   }
 

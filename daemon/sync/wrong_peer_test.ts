@@ -286,3 +286,56 @@ for (const polled of [false, true]) {
     await eventually(async () => (await b.texts("t", a)).length === 2, "what comes after it too");
   });
 }
+
+for (const polled of [false, true]) {
+  const how = polled ? "by polling" : "by a session";
+  Deno.test(`PeerSession leaves a log to a quicker peer where the rest would take its own long, and takes it not back, ${how}`, async () => {
+    await using a = await TestNode.start("a");
+    const count = 300;
+    for (let i = 1; i <= count; i++) await a.publish("t", `${i}`);
+    const messages: ReplicatedMessage[] = [];
+    for await (const page of a.bus.fetch({ topic: "t", origin: a.bus.node, fromHeadId: 1, limit: count })) {
+      messages.push(...page);
+    }
+    // A second of the synchronization takes 5 ms, in which the peer sends a message.
+    await using b = await TestNode.start("b", { timer: (ms, callback) => systemTimer(ms / 200, callback) });
+    const peer = new TestPeer();
+    const [origin, incarnation] = [a.bus.node, a.bus.incarnation];
+    const followed = () => peer.requests.filter((request) => request.case === "follow").length;
+    let asked = 0;
+    if (polled) {
+      peer.polled = () => [{ topic: "t", origin, headId: count, incarnation }];
+      peer.fetched = async (from) => {
+        asked++;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return messages.slice(from - 1, from);
+      };
+    } else {
+      peer.welcome();
+      const logs = [{ log: 0n, topic: "t", origin, incarnation }];
+      peer.say({ logs, heads: [{ log: 0n, headId: BigInt(count) }] });
+    }
+    let ended = false;
+    const sending = (async () => {
+      while (!polled && followed() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      for (const [at, message] of messages.entries()) {
+        if (ended) return;
+        const { id, payload, createdAtMs, deleted } = message;
+        const sent = { id, payload, createdAtMs: BigInt(createdAtMs), deleted };
+        if (polled) return;
+        asked++;
+        peer.say({ batch: { log: 0n, firstHeadId: BigInt(at + 1), messages: [sent] } });
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    await follow(b, peer);
+    await eventually(async () => (await b.texts("t", a)).length > 0, "the log is the peer's");
+    await b.follow(a);
+    await eventually(async () => (await b.texts("t", a)).length === count, "it comes from the origin");
+    const slowly = asked;
+    ended = true;
+    await sending;
+    assert.ok(slowly < count / 2, `${slowly} messages came from the slow one`);
+    if (!polled) assert.equal(followed(), 1, "it is not followed again");
+  });
+}
