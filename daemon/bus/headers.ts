@@ -1,3 +1,4 @@
+import { entriesOfHeaders, fieldNumber, FIRST_LATER_TAG, laterFieldEnd } from "../store/store.ts";
 import { BusError } from "./error.ts";
 
 const encoder = new TextEncoder();
@@ -9,7 +10,8 @@ const VALUE = 0x12; // field 2, length-delimited
 
 /**
  * Headers in the form the bus keeps them: the protobuf encoding of MessageEnvelope's map field 6, so that a stored
- * message needs no encoding again on its way to the wire. No headers: no bytes.
+ * message needs no encoding again on its way to the wire. No headers: no bytes. Behind the entries of a copied message stand
+ * the fields that a newer version gave it, and are passed on with them.
  */
 export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
   const entries: { key: Uint8Array; value: Uint8Array; size: number }[] = [];
@@ -44,19 +46,44 @@ export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8A
 
 /**
  * The same headers in the form that every node keeps of another node's message: each name once, in the order of their
- * UTF-16 units. Implementations send a map in any order, and copies must be equal. Throws like {@link decodeHeaders}.
+ * UTF-16 units, and behind them the fields of newer versions by their numbers. Implementations send a map in any order, and
+ * copies must be equal. Throws like {@link decodeHeaders}.
  */
 export function canonicalHeaders(bytes: Uint8Array): Uint8Array {
   if (bytes.length === 0) return bytes;
   const headers = decodeHeaders(bytes);
   const sorted: Record<string, string> = Object.create(null);
   for (const name of Object.keys(headers).sort()) sorted[name] = headers[name] ?? "";
-  return encodeHeaders(sorted);
+  const entries = encodeHeaders(sorted);
+  const later = bytes.subarray(entriesOfHeaders(bytes).length);
+  return later.length === 0 ? entries : joined([entries, ...laterFields(later)]);
+}
+
+/** The fields of newer versions by their numbers, those of one number as they stand. */
+function laterFields(bytes: Uint8Array): Uint8Array[] {
+  const fields: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = laterFieldEnd(bytes, at, bytes.length);
+    if (end < 0) throw malformed(at);
+    fields.push(bytes.subarray(at, at = end));
+  }
+  return fields.sort((a, b) => fieldNumber(a, 0) - fieldNumber(b, 0));
+}
+
+/** All parts, one behind the other. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /**
  * The inverse of {@link encodeHeaders}. A key that occurs twice has its last value, an absent key or value is empty,
- * as protobuf says. Throws BusError "internal" on bytes that are not headers.
+ * as protobuf says, and fields of newer versions are passed over. Throws BusError "internal" on bytes that are not headers.
  */
 export function decodeHeaders(bytes: Uint8Array): Record<string, string> {
   // No prototype, so that a header named "__proto__" is a header like any other.
@@ -75,7 +102,7 @@ export function decodeHeaders(bytes: Uint8Array): Record<string, string> {
     }
     throw malformed(at);
   };
-  while (at < bytes.length) {
+  while (at < bytes.length && (bytes[at] ?? 0) < FIRST_LATER_TAG) {
     if (bytes[at++] !== ENTRY) throw malformed(at - 1);
     const size = length(bytes.length);
     const end = at + size;

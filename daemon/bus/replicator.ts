@@ -1,5 +1,6 @@
 import {
   type DeletedRange,
+  entriesOfHeaders,
   isOtherIncarnation,
   type MarkedRange,
   type NodeName,
@@ -231,7 +232,7 @@ function isSameMessage(mine: Message | StoredMessage, theirs: ReplicatedMessage)
   if (mine.id !== theirs.id || mine.createdAtMs !== theirs.createdAtMs) return false;
   if (mine.deleted || theirs.deleted) return true;
   return isSameBytes(mine.payload, theirs.payload) &&
-    isSameBytes(canonicalHeaders(mine.headers), theirs.headers);
+    isSameBytes(canonicalHeaders(entriesOfHeaders(mine.headers)), entriesOfHeaders(theirs.headers));
 }
 
 function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {

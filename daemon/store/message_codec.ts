@@ -9,12 +9,16 @@
  *     uint64 created_at_ms = 7  absent: the time of the id, which is a UUIDv7
  *     bool deleted = 8          then there are no payload and no headers
  *
+ * Behind the headers, and as a part of them, stand the fields of MessageEnvelope that this version does not know
+ * (`later_fields.ts`). All others come in the order of their numbers.
+ *
  * Without uuid and id, the id is the UUID of the message before plus one, as a number of 128 bits, big-endian; the first
- * message always has one of the two. Fields come in the order of their numbers.
+ * message always has one of the two.
  *
  * @module
  */
 
+import { FIRST_LATER_TAG, laterFieldEnd } from "./later_fields.ts";
 import {
   addToUuid,
   formatUuid,
@@ -286,6 +290,12 @@ export class MessageReader {
       this.#at = this.#headersEnd = this.#length(end);
       tag = this.#tag(end);
     }
+    while (tag >= FIRST_LATER_TAG) {
+      const fieldEnd = laterFieldEnd(this.#bytes, this.#at - 1, end);
+      if (fieldEnd < 0) throw this.#damaged();
+      this.#at = this.#headersEnd = fieldEnd;
+      tag = this.#tag(end);
+    }
     if (tag === CREATED_AT) {
       this.#createdAtMs = this.#varint(end);
       tag = this.#tag(end);
@@ -444,11 +454,12 @@ function varintBytes(value: number): number {
 }
 
 /**
- * Throws TypeError when headers are not encoded fields 6, one after another, or nothing: a MessageReader would find
- * something else in their place, or damage.
+ * Throws TypeError when headers are not encoded fields 6, one after another, or nothing, and behind them fields of later
+ * versions: a MessageReader would find something else in their place, or damage.
  */
 export function requireHeaders(headers: Uint8Array): void {
-  for (let at = 0; at < headers.length;) {
+  let at = 0;
+  while (at < headers.length && (headers[at] ?? 0) < FIRST_LATER_TAG) {
     let length = 0;
     let factor = 1;
     let byte = 0x80;
@@ -459,8 +470,14 @@ export function requireHeaders(headers: Uint8Array): void {
       }
     }
     at += length;
-    if (byte >= 0x80 || at > headers.length) {
-      throw new TypeError("Cannot write a message: its headers are not encoded fields 6; encode them first");
-    }
+    if (byte >= 0x80 || at > headers.length) throw noHeadersError();
   }
+  while (at < headers.length) {
+    at = laterFieldEnd(headers, at, headers.length);
+    if (at < 0) throw noHeadersError();
+  }
+}
+
+function noHeadersError(): TypeError {
+  return new TypeError("Cannot write a message: its headers are not encoded fields 6; encode them first");
 }

@@ -43,6 +43,8 @@ function readMessages(bytes: Uint8Array): Plain[] {
 }
 
 const HEADERS = [0x32, 4, 0x0a, 0, 0x12, 0, 0x32, 0];
+/** Fields 9, 10, 15 and 127 of each kind. */
+const LATER = [0x48, 0x80, 1, 0x51, 1, 2, 3, 4, 5, 6, 7, 8, 0x7a, 2, 8, 9, 0xfd, 7, 1, 2, 3, 4];
 const MESSAGES: readonly Plain[] = [
   { id: UUID, createdAtMs: TIME, payload: "one", headers: HEADERS, deleted: false },
   { id: UUID.replace("fe", "ff"), createdAtMs: TIME, payload: "", headers: HEADERS, deleted: false },
@@ -51,6 +53,8 @@ const MESSAGES: readonly Plain[] = [
   { id: "any ✓ text", createdAtMs: 0, payload: "four", headers: [], deleted: false },
   { id: "", createdAtMs: Number.MAX_SAFE_INTEGER, payload: "", headers: [], deleted: true },
   { id: UUID, createdAtMs: TIME, payload: "", headers: [], deleted: false },
+  { id: UUID, createdAtMs: TIME, payload: "later", headers: [...HEADERS, ...LATER], deleted: false },
+  { id: "i", createdAtMs: 1, payload: "", headers: LATER, deleted: false },
 ];
 
 function write(messages: readonly Plain[]): Uint8Array {

@@ -7,6 +7,14 @@
 
 export { StoreError, type StoreErrorCode } from "./error.ts";
 export { isOtherIncarnation } from "./incarnation.ts";
+export {
+  entriesOfHeaders,
+  fieldNumber,
+  FIRST_LATER_FIELD,
+  FIRST_LATER_TAG,
+  isKeptWireType,
+  laterFieldEnd,
+} from "./later_fields.ts";
 export { LogMap } from "./log_map.ts";
 export { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "./once.ts";
 export type {

@@ -550,6 +550,21 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     }
   });
 
+  test("what a later version says of a message is kept, erased with it, and makes no difference", async (store) => {
+    const more = Uint8Array.of(...TEST_HEADERS, 0x4a, 2, 1, 2);
+    const later = replicatedMessage(1, { headers: more });
+    const bare = [replicatedMessage(1), replicatedMessage(2)];
+    await store.replicate(replicatedBatch(1, 1, { messages: [later] }));
+    assert.equal((await store.replicate(replicatedBatch(1, 2, { messages: bare }))).headId, 2);
+    await store.replicate(
+      replicatedBatch(2, 2, { messages: [replicatedMessage(2, { headers: more })] }),
+    );
+    const headers = async () => (await readAll(store, "t", NODE_B)).map(({ headers }) => [...headers]);
+    assert.deepEqual(await headers(), [[...more], [...TEST_HEADERS]]);
+    await store.replicate(replicatedBatch(1, 1, { messages: [replicatedTombstone(1)] }));
+    assert.deepEqual(await headers(), [[], [...TEST_HEADERS]]);
+  });
+
   test("deleteRange erases in logs set aside as well", async (store) => {
     const own = { origin: NODE_A, messages: [replicatedMessage(1), replicatedMessage(2)] };
     await store.replicate(replicatedBatch(1, 2, own));

@@ -7,6 +7,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
   Channel,
@@ -17,10 +18,10 @@ import {
   Status,
   StatusError,
 } from "@msgbus/grpc";
-import { FetchRequestSchema, FetchResponseSchema, MsgbusService } from "@msgbus/proto";
+import { FetchRequestSchema, FetchResponseSchema, type MessageEnvelope, MsgbusService } from "@msgbus/proto";
 import { SyncService } from "@msgbus/proto/sync";
-import { encodeHeaders } from "../bus/headers.ts";
-import type { NodeName, ReplicatedMessage } from "../store/store.ts";
+import { encodeHeaders, joined } from "../bus/headers.ts";
+import { FIRST_LATER_FIELD, isKeptWireType, type NodeName, type ReplicatedMessage } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
 import { checkFieldCount } from "./field_count.ts";
 import {
@@ -133,7 +134,7 @@ export class GrpcPeerLink implements PeerLink {
           id: message.id,
           createdAtMs: toNumber(message.createdAtMs),
           payload: message.payload,
-          headers: encodeHeaders(message.headers),
+          headers: joined([encodeHeaders(message.headers), ...laterFieldsOf(message)]),
           deleted: message.deleted,
         });
         received += bytes.length;
@@ -211,6 +212,12 @@ class GrpcSyncStream implements SyncStream {
       else await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
+}
+
+/** What a newer version says of a message, as encoded fields. */
+function laterFieldsOf({ $unknown: fields = [] }: MessageEnvelope): Uint8Array[] {
+  return fields.filter(({ no, wireType }) => no >= FIRST_LATER_FIELD && isKeptWireType(wireType))
+    .map(({ no, wireType, data }) => new BinaryWriter().tag(no, wireType).raw(data).finish());
 }
 
 function pathOf(method: DescMethod): string {

@@ -1,9 +1,10 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { SyncBatchSchema, type SyncResponse, SyncResponseSchema } from "@msgbus/proto/sync";
+import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto/sync";
+import { joined } from "../bus/headers.ts";
 import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
-import type { ReplicatedMessage } from "../store/store.ts";
+import { FIRST_LATER_FIELD, isKeptWireType, type ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
 import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES, MAX_RECEIVED_PADDING_BYTES } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";
@@ -63,7 +64,7 @@ export function encodeBatch(log: number, messages: readonly Message[]): Uint8Arr
   return bytes;
 }
 
-/** Reads a response, and passes over fields that it does not know. Throws PeerError "refused" when it is none. */
+/** Reads a response, and passes over fields that it does not know, but for those of messages, which are kept. Throws PeerError "refused" when it is none. */
 export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
   try {
     // A batch is alone in its response, and nearly all responses are batches.
@@ -75,16 +76,21 @@ export function decodeResponse(bytes: Uint8Array): ReceivedResponse {
     }
     checkFieldCount(bytes, MAX_RECEIVED_LOGS);
     const reader = new BinaryReader(bytes);
+    const batches: Uint8Array[] = [];
     while (reader.pos < reader.len) {
       const [field, wireType] = reader.tag();
       if (field === RESPONSE_BATCH >>> 3 && wireType === WireType.LengthDelimited) {
+        const batch = reader.bytes();
         // Its log and its first head count too.
-        checkFieldCount(reader.bytes(), MAX_RECEIVED_MESSAGES + 2);
+        checkFieldCount(batch, MAX_RECEIVED_MESSAGES + 2);
+        batches.push(batch);
       } else reader.skip(wireType, field);
     }
-    const news = decodeNews(bytes);
-    if (news.batch === undefined) return { news, batch: undefined };
-    return { news, batch: decodeBatch(toBinary(SyncBatchSchema, news.batch)) };
+    // Several are parts of one, as protobuf says.
+    return {
+      news: decodeNews(bytes),
+      batch: batches.length === 0 ? undefined : decodeBatch(joined(batches)),
+    };
   } catch (error) {
     if (error instanceof PeerError) throw error;
     throw new PeerError("refused", "what the peer sent is no SyncResponse", { cause: error });
@@ -173,6 +179,7 @@ function decodeMessage(bytes: Uint8Array, headId: number): ReplicatedMessage {
   let payload: Uint8Array = NO_BYTES;
   let [headersFrom, headersTo] = [0, 0];
   let scattered: Uint8Array[] | undefined;
+  let later: Uint8Array[] | undefined;
   while (reader.pos < reader.len) {
     const from = reader.pos;
     const tag = reader.uint32();
@@ -198,18 +205,14 @@ function decodeMessage(bytes: Uint8Array, headId: number): ReplicatedMessage {
         break;
       default:
         reader.skip(tag & 7 as WireType, tag >>> 3);
+        if (tag >>> 3 >= FIRST_LATER_FIELD && isKeptWireType(tag & 7)) {
+          (later ??= []).push(bytes.subarray(from, reader.pos));
+        }
     }
   }
-  const headers = scattered === undefined ? bytes.subarray(headersFrom, headersTo) : joined(scattered);
+  const entries = scattered ?? [bytes.subarray(headersFrom, headersTo)];
+  const headers = scattered === undefined && later === undefined
+    ? bytes.subarray(headersFrom, headersTo)
+    : joined([...entries, ...later ?? []]);
   return { headId, id, createdAtMs, payload, headers, deleted };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { SyncBatchSchema, SyncResponseSchema } from "@msgbus/proto/sync";
+import { SyncBatchSchema, SyncMessageSchema, SyncResponseSchema } from "@msgbus/proto/sync";
 import { encodeHeaders } from "../bus/headers.ts";
 import { Message } from "../bus/message.ts";
 import type { ReplicatedMessage } from "../store/store.ts";
@@ -35,6 +35,20 @@ const plain = ({ headId, id, createdAtMs, payload, headers, deleted }: Replicate
   payload: [...payload],
   headers: [...headers],
   deleted,
+});
+
+Deno.test("decodeResponse keeps the fields of messages that it does not know, but for those of numbers it knows", () => {
+  const message = create(SyncMessageSchema, { id: "i", payload: Uint8Array.of(1), headers: { a: "b" } });
+  message.$unknown = [
+    { no: 2, wireType: 2, data: Uint8Array.of(1, 65) },
+    { no: 9, wireType: 2, data: Uint8Array.of(2, 1, 2) },
+    { no: 300, wireType: 5, data: Uint8Array.of(1, 2, 3, 4) },
+  ];
+  const batch = create(SyncBatchSchema, { firstHeadId: 1n, messages: [message] });
+  const bytes = toBinary(SyncResponseSchema, create(SyncResponseSchema, { batch }));
+  const [read] = decodeResponse(bytes).batch?.messages ?? [];
+  const later = [0x4a, 2, 1, 2, 0xe5, 0x12, 1, 2, 3, 4];
+  assert.deepEqual([...read?.headers ?? []], [...encodeHeaders({ a: "b" }), ...later]);
 });
 
 Deno.test("encodeBatch writes what the generated code reads", () => {
@@ -93,7 +107,7 @@ Deno.test("decodeResponse reads what encodeBatch and the generated code write", 
   ]);
 });
 
-Deno.test("decodeResponse gathers headers that stand between other fields, and passes over fields it does not know", () => {
+Deno.test("decodeResponse gathers headers that stand between other fields, and passes over fields it does not know beside the message", () => {
   const [first, second] = [encodeHeaders({ a: "1" }), encodeHeaders({ b: "2" })];
   const unknown = [0x78, 0x05]; // field 15, a varint
   const fields = [0x0a, 1, 0x69, ...first, 0x2a, 1, 0x07, ...second, ...unknown, 0x38, 0x03];
@@ -102,7 +116,14 @@ Deno.test("decodeResponse gathers headers that stand between other fields, and p
   for (const bytes of [response, [...response, ...unknown], [...unknown, ...response]]) {
     const read = decodeResponse(Uint8Array.from(bytes)).batch;
     assert.deepEqual(read?.messages.map(plain), [
-      { headId: 1, id: "i", createdAtMs: 3, payload: [7], headers: [...first, ...second], deleted: false },
+      {
+        headId: 1,
+        id: "i",
+        createdAtMs: 3,
+        payload: [7],
+        headers: [...first, ...second, ...unknown],
+        deleted: false,
+      },
     ]);
     assert.equal(read?.log, 0);
   }
@@ -133,7 +154,7 @@ Deno.test("decodeResponse refuses more than a peer may say at once, before it is
 
 Deno.test("decodeResponse refuses a batch that is filled up: its messages would keep all of it in memory", () => {
   const filled = (bytes: number) => {
-    const unknown = [0x7a, bytes & 0x7f | 0x80, bytes >>> 7, ...new Uint8Array(bytes)]; // field 15
+    const unknown = [0x12, bytes & 0x7f | 0x80, bytes >>> 7, ...new Uint8Array(bytes)]; // the topic of an envelope
     const fields = [0x0a, 1, 0x69, ...unknown];
     const batch = [0x10, 1, 0x1a, fields.length & 0x7f | 0x80, fields.length >>> 7, ...fields];
     return Uint8Array.of(0x22, batch.length & 0x7f | 0x80, batch.length >>> 7, ...batch);

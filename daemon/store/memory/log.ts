@@ -1,6 +1,7 @@
 import { isSameBytes } from "../content_comparison.ts";
 import { noSuchRange } from "../error.ts";
 import { isOtherIncarnation } from "../incarnation.ts";
+import { entriesOfHeaders } from "../later_fields.ts";
 import { differsError, firstHeadOf, gapError } from "../replication.ts";
 import type { Extent, NodeName, ReadLimits, ReplicatedBatch, StoredMessage } from "../store.ts";
 
@@ -138,5 +139,6 @@ function differentField(a: Compared, b: Compared): string | undefined {
   if (a.createdAtMs !== b.createdAtMs) return "time";
   if (a.deleted || b.deleted) return undefined;
   if (!isSameBytes(a.payload, b.payload)) return "payload";
-  return isSameBytes(a.headers, b.headers) ? undefined : "headers";
+  // What a later version said may have been lost on the way of one of them.
+  return isSameBytes(entriesOfHeaders(a.headers), entriesOfHeaders(b.headers)) ? undefined : "headers";
 }

@@ -1,3 +1,4 @@
+import { entriesOfHeaders } from "../later_fields.ts";
 import type { MessageReader } from "../message_codec.ts";
 import { UUID_BYTES } from "../uuid_bytes.ts";
 
@@ -6,13 +7,16 @@ export class MessageComparison {
   readonly #storedUuid = new Uint8Array(UUID_BYTES);
   readonly #otherUuid = new Uint8Array(UUID_BYTES);
 
-  /** The first field in which messages differ; undefined where none does. A deleted one has no payload and headers. */
+  /**
+   * The first field in which messages differ; undefined where none does. A deleted one has no payload and headers, and what
+   * a later version said may have been lost on the way of one of them.
+   */
   differentField(stored: MessageReader, other: MessageReader): string | undefined {
     if (!this.#sameId(stored, other)) return "id";
     if (stored.createdAtMs !== other.createdAtMs) return "time";
     if (stored.deleted || other.deleted) return undefined;
     if (!equal(stored.payload, other.payload)) return "payload";
-    return equal(stored.headers, other.headers) ? undefined : "headers";
+    return equal(entriesOfHeaders(stored.headers), entriesOfHeaders(other.headers)) ? undefined : "headers";
   }
 
   #sameId(stored: MessageReader, other: MessageReader): boolean {
