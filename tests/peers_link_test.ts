@@ -78,6 +78,55 @@ Deno.test("a short silence of a link costs nothing but the time", async () => {
   assert.equal((await b.peer()).consecutiveFailures, 0);
 });
 
+Deno.test("a link that is cut, slowed and restored while both sides publish is used again within a second", async () => {
+  await using network = await FarNetwork.make();
+  if (network === undefined) return;
+  await using folder = await TempFolder.make();
+  const [near, far] = [`${network.nearHostname}:50052`, `${network.hostname}:50051`];
+  const flags = (name: string, own: string, peer: string) => [
+    ...["--listen", `unix:${folder.path}/${name}.sock`, "--listen", own, "--insecure", "--peer", peer],
+  ];
+  await using a = await Device.startWithin(network.within, folder, "a", ...flags("a", far, near));
+  await using b = await Device.startWithin([], folder, "b", ...flags("b", near, far));
+  const sides = [[a, b], [b, a]] as const;
+  const ending = new AbortController();
+  const publishing = sides.map(async ([from]) => {
+    while (!ending.signal.aborted) {
+      await from.client.publish("t", "x".repeat(200));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  });
+  const arrived = [0, 0];
+  const live = sides.map(([from, to]) => to.client.subscribe("t", { origin: from.node }));
+  const following = live.map(async (subscription, at) => {
+    for await (const _ of subscription) arrived[at] = performance.now();
+  });
+  const isUsed = (since: number) =>
+    eventually(() => arrived.every((at) => at > since), () => `both get something: ${a.log}${b.log}`);
+  await isUsed(0);
+  const took: number[] = [];
+  for (const seconds of [0.4, 1.3, 1.7, 2.6]) {
+    await network.link("down");
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+    const begin = performance.now();
+    await network.link("up");
+    await isUsed(performance.now());
+    took.push(Math.round(Math.max(...arrived) - begin));
+  }
+  // On a machine that is busy with other tests one may be late.
+  assert.ok(took.filter((ms) => ms <= 1_000).length >= took.length - 1, `milliseconds: ${took}`);
+  if (await network.slow("100kbit")) {
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await isUsed(performance.now());
+    await network.slow("1gbit");
+  }
+  ending.abort();
+  await Promise.all(publishing);
+  for (const [from, to] of sides) await to.isLike("t", from);
+  for (const subscription of live) await subscription.close();
+  await Promise.all(following);
+});
+
 Deno.test("a network that goes down, loses packets or comes back is survived, with the system's own TCP", async () => {
   await using network = await FarNetwork.make();
   if (network === undefined) return;
