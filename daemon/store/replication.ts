@@ -44,7 +44,7 @@ export interface ReplicatedBatch {
   readonly deletes: readonly MarkedRange[];
   /**
    * Messages for queues of this node. Each is enqueued only when the message with its `headId` is newly appended by
-   * this call, and not stored deleted.
+   * this call, and not stored deleted, and no log set aside has the same message there: then it was enqueued before.
    */
   readonly enqueues: readonly { readonly headId: number; readonly message: NewFifoMessage }[];
 }

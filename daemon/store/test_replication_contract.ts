@@ -412,6 +412,22 @@ export function testReplicationContract(underTest: StoreUnderTest): void {
     assert.equal(await store.peekFifo("q"), undefined);
   });
 
+  test("replicate enqueues nothing again that a log set aside has as well", async (store) => {
+    const enqueues = [1, 2, 3, 4].map((headId) => ({ headId, message: testFifoMessage("q", `f${headId}`) }));
+    const batch = replicatedBatch(1, 3, { enqueues: enqueues.slice(0, 3) });
+    assert.deepEqual((await store.replicate(batch)).enqueued, [1, 2, 3]);
+    await store.archive("t", NODE_B);
+    const messages = [1, 2, 3, 4].map((head) => replicatedMessage(head, head === 3 ? { id: "another" } : {}));
+    assert.deepEqual((await store.replicate(replicatedBatch(1, 4, { messages, enqueues }))).enqueued, [
+      0,
+      0,
+      4,
+      5,
+    ]);
+    await store.archive("t", NODE_B);
+    assert.deepEqual((await store.replicate(batch)).enqueued, [0, 0, 0], "in any of them");
+  });
+
   test("a log takes on the incarnation of a batch that has one", async (store) => {
     const incarnation = async () => (await store.heads()).map((log) => log.incarnation);
     await store.append([testMessage("t", "1")]);

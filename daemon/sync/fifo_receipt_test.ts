@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MemoryStore } from "../store/memory/store.ts";
 import { eventually, TestNode } from "./test_node.ts";
 
 const FORWARDED = "$msgbus.fifo.tenant/line/c";
@@ -56,4 +57,32 @@ Deno.test("a node that lost its data forgets no queue message because its target
     async () => (await a.texts(FORWARDED)).every((text) => text === null),
     "they are received",
   );
+});
+
+Deno.test("what a target received is not enqueued again from a backup of the sender that it adopts", async () => {
+  const store = new MemoryStore();
+  const lost = await TestNode.start("a", { store });
+  await using c = await TestNode.start("c");
+  await enqueue(lost, c, ["1", "2"]);
+  const backup = new MemoryStore(store.incarnation);
+  const origin = lost.bus.node;
+  const sent = await store.read(FORWARDED, origin, 1, { messages: 10, bytes: 1e6 });
+  await backup.append(sent.map((message) => ({ ...message, topic: FORWARDED, origin })));
+  await enqueue(lost, c, ["3"]);
+  await c.follow(lost);
+  for (const text of ["1", "2", "3"]) await eventually(async () => await take(c) === text, `${text} comes`);
+  await c.sync.remove("a");
+  await lost[Symbol.asyncDispose]();
+
+  await using a = await TestNode.start("a", { store: backup });
+  await enqueue(a, c, ["another 3", "4"]);
+  await a.follow(c);
+  await c.follow(a);
+  const isForked = async () =>
+    (await c.bus.peerSyncStates()).some(({ topic, fork }) => topic === FORWARDED && fork === "open");
+  await eventually(isForked, "c sees another log");
+  await c.sync.resolve({ peer: "a", origin, topic: "", decision: "adopt" });
+  const received = async () => (await a.texts(FORWARDED)).every((text) => text === null);
+  await eventually(received, "all are received");
+  assert.deepEqual([await take(c), await take(c), await take(c)], ["another 3", "4", undefined]);
 });

@@ -29,6 +29,8 @@ export interface Enqueued {
   readonly queue: string;
   /** Counts the calls of the source. */
   readonly number: number;
+  /** Of the target when it was called. */
+  readonly life: number;
   acknowledged: boolean;
 }
 
@@ -113,6 +115,10 @@ export class Model {
   /** The node's data is lost, or some of it. */
   async lose(node: string, name: NodeName, memory: MemoryStore): Promise<void> {
     this.#lives.set(node, this.life(node) + 1);
+    for (const known of [this.#consumed, this.#newest]) {
+      // What it had acknowledged is forgotten with its data.
+      for (const key of known.keys()) if (key.startsWith(`${node} `)) known.delete(key);
+    }
     const logs: LostLog[] = [];
     for (const { topic, origin } of await memory.heads()) {
       if (origin.deviceId === node) logs.push({ topic, messages: await readLog(memory, topic, name) });
@@ -122,7 +128,6 @@ export class Model {
 
   /** A message stands in front of a queue. */
   peeked(target: string, queue: string, source: string, text: string): void {
-    if (this.lost.has(target) || this.lost.has(source)) return;
     const key = consumptionKey(target, queue, source, text);
     if ((this.#consumed.get(key)?.acknowledged ?? 0) > 0) {
       this.#fail(`"${text}" is in queue "${queue}" of ${target} again, though acknowledged`);
@@ -192,15 +197,17 @@ export class Model {
     nameOf: (node: string) => NodeName,
   ): Promise<string[]> {
     const problems: string[] = [];
-    for (const { source, target, queue, number, acknowledged } of this.enqueued) {
-      if (!acknowledged || this.lost.has(source) || this.lost.has(target)) continue;
-      if (source !== target && !receives(target, source)) continue;
+    for (const { source, target, queue, number, life, acknowledged } of this.enqueued) {
       const key = consumptionKey(target, queue, source, String(number));
       const consumption = this.#consumed.get(key) ?? { acknowledged: 0, asked: 0 };
       const where = `"${number}" from ${source} for queue "${queue}" of ${target}`;
-      if (consumption.asked === 0) problems.push(`${where} has not come out of the queue`);
       if (consumption.acknowledged > 1) problems.push(`${where} was acknowledged twice`);
-      if (source === target || !receives(source, target)) continue;
+      // What was on its way from a node that lost its data, or in the queues of one, may be lost with it.
+      if (!acknowledged || this.lost.has(source) || life !== this.life(target)) continue;
+      if (source !== target && !receives(target, source)) continue;
+      if (consumption.asked === 0) problems.push(`${where} has not come out of the queue`);
+      // The receipts of a node that lost its data are a forked log.
+      if (source === target || this.lost.has(target) || !receives(source, target)) continue;
       const topic = FIFO_TOPIC_PREFIX + ["tenant", "line", target].join("/");
       const log = await readLog(memoryOf(source), topic, nameOf(source));
       const left = log.filter(({ deleted }) => !deleted).length;

@@ -173,7 +173,8 @@ export class Workload {
     const queue = this.#random.pick(QUEUES);
     for (let left = 1 + this.#random.below(3); left > 0; left--) {
       const number = ++this.#enqueued;
-      const entry = { source: node.name, target: target.name, queue, number, acknowledged: false };
+      const life = model.life(target.name);
+      const entry = { source: node.name, target: target.name, queue, number, life, acknowledged: false };
       model.enqueued.push(entry);
       const payload = this.#encoder.encode(String(number));
       this.#settle(

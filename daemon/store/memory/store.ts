@@ -368,7 +368,11 @@ export class MemoryStore implements Store {
     }
     this.#eraseAside(log);
     const appended = log.head - headBefore;
-    const isNew = (head: number) => log.read(head, ONE).some(({ deleted }) => head > headBefore && !deleted);
+    const aside = [...this.#archived.get(topic, origin)?.values() ?? []];
+    const isNew = (head: number) =>
+      log.read(head, ONE).some(({ id, deleted }) =>
+        head > headBefore && !deleted && aside.every((before) => before.at(head)?.id !== id)
+      );
     return {
       headId: log.head,
       appended,

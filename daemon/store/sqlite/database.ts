@@ -3,7 +3,7 @@ import { isOtherIncarnation } from "../incarnation.ts";
 import { type DedupLimits, DEFAULT_DEDUP_LIMITS } from "../once.ts";
 import type { ReadLimits } from "../store.ts";
 import * as answer from "./answer.ts";
-import { AsideErasure } from "./aside_erasure.ts";
+import { LogsAside } from "./logs_aside.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import { Connection, type ConnectionOptions, type ConnectionPorts } from "./connection.ts";
 import { FifoTables } from "./fifo_tables.ts";
@@ -35,7 +35,7 @@ export class Database {
   readonly #connection: Connection;
   readonly #fifo: FifoTables;
   readonly #peers: PeerTables;
-  readonly #aside: AsideErasure;
+  readonly #aside: LogsAside;
   readonly #replication: Replication;
   readonly #once: OnceAppender;
   /** The numbers of logs that a page of several logs has named. */
@@ -55,7 +55,7 @@ export class Database {
       this.logs = new LogTables(this.#connection, newId());
       this.#fifo = new FifoTables(this.#connection);
       this.#peers = new PeerTables(this.#connection);
-      this.#aside = new AsideErasure(this.logs);
+      this.#aside = new LogsAside(this.logs);
       this.#replication = new Replication(this.logs, this.#fifo, this.#aside);
       this.#once = new OnceAppender(this.#connection, this.logs, options.dedup ?? DEFAULT_DEDUP_LIMITS);
     } catch (error) {

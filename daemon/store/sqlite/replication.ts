@@ -1,7 +1,7 @@
 import type { StoreError } from "../error.ts";
 import { MessageReader } from "../message_codec.ts";
 import { differsError, gapError, isRange, noRangeError, type Replicated } from "../replication.ts";
-import type { AsideErasure } from "./aside_erasure.ts";
+import type { LogsAside } from "./logs_aside.ts";
 import { ChunkWriter } from "./chunk.ts";
 import type { FifoEntry, FifoTables } from "./fifo_tables.ts";
 import { joined } from "./joined.ts";
@@ -40,9 +40,9 @@ const COMPARED = { messages: 1_024, bytes: 4 << 20 };
 export class Replication {
   readonly #logs: LogTables;
   readonly #fifo: FifoTables;
-  readonly #aside: AsideErasure;
+  readonly #aside: LogsAside;
 
-  constructor(logs: LogTables, fifo: FifoTables, aside: AsideErasure) {
+  constructor(logs: LogTables, fifo: FifoTables, aside: LogsAside) {
     this.#logs = logs;
     this.#fifo = fifo;
     this.#aside = aside;
@@ -81,7 +81,8 @@ export class Replication {
     const storedDeleted = this.#deletions(batch);
     const { firstSequence, deletedHeads } = this.#append(batch, storedDeleted);
     if (storedDeleted.includes(1)) erased += this.#aside.erase(log, headBefore + 1, log.head);
-    const isNew = (head: number) => head > headBefore && storedDeleted[head - firstHead] === 0;
+    const isNew = (head: number) =>
+      head > headBefore && storedDeleted[head - firstHead] === 0 && !this.#aside.have(log, head);
     return {
       headId: log.head,
       appended: log.head - headBefore,

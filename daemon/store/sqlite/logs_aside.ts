@@ -7,8 +7,8 @@ import { stretches } from "./stretches.ts";
 /** What is read at a time to compare it. */
 const COMPARED = { messages: 1_024, bytes: 4 << 20 };
 
-/** Erases in the logs that were set aside what is deleted in the log in use: up to where they parted they have the same messages. */
-export class AsideErasure {
+/** The logs that were set aside, beside those in use: up to where they parted they have the same messages. */
+export class LogsAside {
   readonly #logs: LogTables;
 
   constructor(logs: LogTables) {
@@ -28,6 +28,17 @@ export class AsideErasure {
       for (const [first, last] of stretches(heads)) erased += this.#logs.erase(aside, first, last);
     }
     return erased;
+  }
+
+  /** Whether a log that was set aside has the message that the log in use has at a head. */
+  have(log: LogTail, head: number): boolean {
+    for (const aside of this.#logs.asideOf(log)) {
+      if (head > aside.head) continue;
+      this.#logs.flush();
+      const [before, now] = [aside, log].map((one) => this.#messages(one, head, head).next().value?.id);
+      if (before !== undefined && before === now) return true;
+    }
+    return false;
   }
 
   /** The heads at which both have the same message, and only the log in use has it deleted. */
