@@ -17,6 +17,8 @@ const RESERVED_HEADER_PREFIX = "$msgbus.";
 
 /** Milliseconds in which receipts, and deletions of what was received, gather. */
 const GATHER_MS = 200;
+/** Milliseconds between two attempts at most where the store fails: each time twice as long. */
+const MAX_RETRY_MS = 10_000;
 
 const NO_BYTES = new Uint8Array();
 const encoder = new TextEncoder();
@@ -48,6 +50,8 @@ export class FifoForwarding {
   /** Logs of others for this node, and receipts of others for it, that were heard of and not yet acted upon. */
   readonly #due = new Set<Log>();
   #working = false;
+  /** How often in a row something was left. */
+  #failures = 0;
   #cancelTimer: (() => void) | undefined;
   #closed = false;
 
@@ -155,6 +159,7 @@ export class FifoForwarding {
     this.#working = true;
     const due = [...this.#due];
     this.#due.clear();
+    let failed = false;
     for (const log of due) {
       try {
         if (log.topic === this.#incoming) await this.#acknowledge(log);
@@ -162,10 +167,13 @@ export class FifoForwarding {
       } catch {
         // The store failed or the node stops: it says so itself, and what is left is taken up later.
         this.#due.add(log);
+        failed = true;
       }
     }
     this.#working = false;
-    if (this.#due.size > 0) this.#schedule(GATHER_MS);
+    this.#failures = failed ? this.#failures + 1 : 0;
+    const ms = GATHER_MS * 2 ** Math.min(this.#failures, 16);
+    if (this.#due.size > 0) this.#schedule(Math.min(ms, MAX_RETRY_MS));
   }
 
   /** Says how far a log for this node was enqueued. */
