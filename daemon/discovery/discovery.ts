@@ -41,9 +41,12 @@ const REPEAT_MS = 40_000;
 const ANSWER_MS = 100;
 /** Daemons that are remembered; those beyond are left out, since anybody may announce any number. */
 const MAX_FOUND = 256;
+/** Of these with one address: one machine alone leaves room for all others. */
+const MAX_FOUND_AT_ADDRESS = 16;
 
 interface Found {
   readonly peer: FoundPeer;
+  readonly address: string;
   readonly cancelExpiry: () => void;
 }
 
@@ -145,11 +148,18 @@ export class Discovery {
     const known = this.#found.get(key);
     known?.cancelExpiry();
     if (ttlSeconds === 0) return this.#lose(key);
-    if (known === undefined && this.#found.size >= MAX_FOUND) return;
+    if (known === undefined && !this.#hasRoom(address)) return;
     const peer = { node: announcement.node, endpoint };
-    const cancelExpiry = timer(ttlSeconds * 1_000, () => this.#lose(key));
-    this.#found.set(key, { peer, cancelExpiry });
+    // Who is there says so again before that; whoever claims to be for longer is not believed.
+    const cancelExpiry = timer(Math.min(ttlSeconds, TTL_SECONDS) * 1_000, () => this.#lose(key));
+    this.#found.set(key, { peer, address, cancelExpiry });
     if (known === undefined) events.found(peer);
+  }
+
+  #hasRoom(address: string): boolean {
+    if (this.#found.size >= MAX_FOUND) return false;
+    const there = [...this.#found.values()].filter((found) => found.address === address);
+    return there.length < MAX_FOUND_AT_ADDRESS;
   }
 
   #lose(key: string): void {

@@ -123,12 +123,17 @@ Deno.test("Discovery knows its own address by what comes back, and takes it from
 Deno.test("Discovery forgets who is not heard of any more, and bounds how many it remembers", async () => {
   const lan = new Lan();
   const a = discover(lan, "10.0.0.1", announcementOf("a", 1));
-  for (let i = 0; i < 1_000; i++) {
-    const packet = encodeAnnouncement(announcementOf(`x${i}`, 7), undefined, TTL_SECONDS);
-    lan.inject(packet ?? assert.fail(), "10.0.0.9");
-  }
+  // The longest time that there is.
+  const announce = (name: string, address: string) => {
+    const packet = encodeAnnouncement(announcementOf(name, 7), undefined, 2 ** 31 - 1);
+    lan.inject(packet ?? assert.fail(), address);
+  };
+  for (let i = 0; i < 1_000; i++) announce(`x${i}`, "10.0.0.9");
   await lan.advance(1_000);
-  assert.equal(a.log.length, 256);
+  assert.equal(a.log.length, 16, "of one machine");
+  for (let i = 0; i < 1_000; i++) announce(`y${i}`, `10.0.1.${i % 100}`);
+  await lan.advance(1_000);
+  assert.equal(a.log.length, 256, "of all");
   await lan.advance(TTL_SECONDS * 1_000);
   assert.equal(a.log.filter((line) => line.startsWith("lost")).length, 256);
   await a.discovery.close();
