@@ -30,6 +30,7 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   MAX_LOGS_OF_PEER,
   MAX_PENDING_BYTES,
+  MAX_UNSENT_BYTES,
   QUESTION_TIMEOUT_MS,
 } from "./limits.ts";
 import {
@@ -179,15 +180,24 @@ export class GrpcPeerLink implements PeerLink {
 class GrpcSyncStream implements SyncStream {
   readonly #responses: ResponseStream;
   readonly #requests: Uint8Array[] = [];
+  /** Bytes of those that wait behind another one. */
+  #unsentBytes = 0;
   #wake: () => void = () => {};
   #over = false;
+  #failure: PeerError | undefined;
 
   constructor(channel: Channel, path: string) {
     this.#responses = channel.bidiStreaming(path, this.#outgoing());
   }
 
   send(request: Uint8Array): void {
+    if (this.#over) return;
+    if (this.#requests.length > 0) this.#unsentBytes += request.length;
     this.#requests.push(request);
+    if (this.#unsentBytes > MAX_UNSENT_BYTES) {
+      this.#failure = new PeerError("refused", "the peer does not read what it is asked");
+      this.cancel();
+    }
     this.#wake();
   }
 
@@ -195,12 +205,14 @@ class GrpcSyncStream implements SyncStream {
     try {
       return await this.#responses.nextBatch();
     } catch (error) {
-      throw toPeerError(error);
+      throw this.#failure ?? toPeerError(error);
     }
   }
 
   cancel(): void {
     this.#over = true;
+    this.#requests.length = 0;
+    this.#unsentBytes = 0;
     this.#wake();
     void this.#responses.cancel();
   }
@@ -208,6 +220,7 @@ class GrpcSyncStream implements SyncStream {
   async *#outgoing(): AsyncGenerator<Uint8Array> {
     while (!this.#over) {
       const request = this.#requests.shift();
+      this.#unsentBytes -= this.#requests[0]?.length ?? 0;
       if (request !== undefined) yield request;
       else await new Promise<void>((resolve) => this.#wake = resolve);
     }

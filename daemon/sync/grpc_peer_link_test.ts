@@ -7,6 +7,7 @@ import {
   ListHeadsResponseSchema,
   MsgbusService,
 } from "@msgbus/proto";
+import { SyncService } from "@msgbus/proto/sync";
 import { GrpcPeerLink } from "./grpc_peer_link.ts";
 import { MAX_LOGS_OF_PEER } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";
@@ -34,6 +35,15 @@ async function serve(test: (link: GrpcPeerLink, cut: () => void) => Promise<void
       for (let headId = 1n;; headId++) {
         const message = { headId, id: "id", payload: new Uint8Array(bytes) };
         await call.write(toBinary(FetchResponseSchema, create(FetchResponseSchema, { message })));
+      }
+    },
+  });
+  server.method(`/${SyncService.typeName}/Sync`, {
+    kind: "bidi_streaming",
+    async handle(_, call) {
+      for (;;) {
+        await call.write(new Uint8Array(1)); // and reads nothing
+        await new Promise((resolve) => setTimeout(resolve, 1));
       }
     },
   });
@@ -78,5 +88,24 @@ Deno.test("GrpcPeerLink is one connection: what comes after its loss might be an
       (error) => error instanceof PeerError && error.code === "unreachable",
     );
     await assert.rejects(link.identify(), /the connection to the peer was lost/);
+  });
+});
+
+Deno.test("GrpcPeerLink gives a session up whose peer reads nothing, whatever it says, before much waits for it", async () => {
+  await serve(async (link) => {
+    const session = link.sync();
+    session.send(new Uint8Array(3 << 20)); // a hello may be long
+    let said = 0;
+    const saying = (async () => {
+      for (; said < 64 << 20; said += 1 << 10) {
+        session.send(new Uint8Array(1 << 10));
+        if (said % (64 << 10) === 0) await new Promise((resolve) => setTimeout(resolve));
+      }
+    })();
+    await assert.rejects(async () => {
+      while (await session.nextBatch() !== null);
+    }, { name: "PeerError", code: "refused", message: "the peer does not read what it is asked" });
+    assert.ok(said < 4 << 20, `${said} bytes`);
+    await saying;
   });
 });
