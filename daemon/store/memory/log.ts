@@ -18,7 +18,7 @@ export class MemoryLog {
   /** The message with head n is at n - 1. */
   readonly #messages: StoredMessage[] = [];
   /** The ranges deleted beyond the head, for messages that arrive later. */
-  readonly #deletes: { readonly from: number; readonly to: number; readonly incarnation: string }[] = [];
+  #deletes: { readonly from: number; readonly to: number; readonly incarnation: string }[] = [];
 
   constructor(topic: string, origin: NodeName) {
     this.topic = topic;
@@ -98,7 +98,14 @@ export class MemoryLog {
 
   /** Ranges deleted before cover nothing more. */
   forgetDeletes(): void {
-    this.#deletes.length = 0;
+    this.#deletes = [];
+  }
+
+  /** Forgets the ranges that have all their messages, but for those of another incarnation. */
+  forgetDeleted(incarnation: string): void {
+    const isLeft = (range: { readonly to: number; readonly incarnation: string }) =>
+      range.to > this.head || isOtherIncarnation(range.incarnation, incarnation);
+    if (this.#deletes.length > 0) this.#deletes = this.#deletes.filter(isLeft);
   }
 
   /** Whether the message at a head was not deleted before; it is now. */

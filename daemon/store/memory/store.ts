@@ -367,6 +367,7 @@ export class MemoryStore implements Store {
       log.push({ headId, sequence, id, createdAtMs, payload, headers, deleted: deleted || covered });
     }
     this.#eraseAside(log);
+    log.forgetDeleted(batch.incarnation);
     const appended = log.head - headBefore;
     const aside = [...this.#archived.get(topic, origin)?.values() ?? []];
     const isNew = (head: number) =>

@@ -47,6 +47,7 @@ export class LogTables {
   readonly #putRun: StatementSync;
   readonly #putDelete: StatementSync;
   readonly #forgetDeletes: StatementSync;
+  readonly #forgetDeleted: StatementSync;
   readonly #deletes: RowStatement<[from: number, to: number]>;
   readonly #putRunsWritten: StatementSync;
 
@@ -64,6 +65,10 @@ export class LogTables {
     this.#forgetDeletes = prepare(
       `DELETE FROM deletes WHERE log IN (
         SELECT log FROM logs WHERE tenant_id = ? AND bl_name = ? AND device_id = ? AND archived_as = '')`,
+    );
+    this.#forgetDeleted = prepare(
+      `DELETE FROM deletes WHERE log = ? AND from_head <= ? AND to_head <= ?
+        AND (incarnation = '' OR ? = '' OR incarnation = ?)`,
     );
     this.#deletes = prepareRows(
       db,
@@ -190,6 +195,11 @@ export class LogTables {
     incarnation: string,
   ): readonly (readonly [from: number, to: number])[] {
     return log.number === 0 ? [] : this.#deletes.all(log.number, to, from, incarnation);
+  }
+
+  /** Forgets the ranges that have all their messages: there is nothing to come for them. Those of another incarnation stay. */
+  forgetDeleted(log: LogTail, incarnation: string): void {
+    this.#forgetDeleted.run(log.number, log.head, log.head, incarnation, incarnation);
   }
 
   /** The log is a copy of that incarnation from now on. */

@@ -78,8 +78,10 @@ export class Replication {
     if (batch.incarnation !== "") this.#logs.setIncarnation(log, batch.incarnation);
 
     const headBefore = log.head;
-    const storedDeleted = this.#deletions(batch);
+    const { deletions: storedDeleted, remembered } = this.#deletions(batch);
     const { firstSequence, deletedHeads } = this.#append(batch, storedDeleted);
+    // What is left is looked through for each batch.
+    if (remembered) this.#logs.forgetDeleted(log, batch.incarnation);
     if (storedDeleted.includes(1)) erased += this.#aside.erase(log, headBefore + 1, log.head);
     const isNew = (head: number) =>
       head > headBefore && storedDeleted[head - firstHead] === 0 && !this.#aside.have(log, head);
@@ -134,17 +136,21 @@ export class Replication {
     return deleted;
   }
 
-  /** For each message 1 if it is to be stored deleted, else 0: the remembered ranges are looked up once for all. */
-  #deletions(batch: ReplicatedEntries): Uint8Array {
+  /**
+   * For each message 1 if it is to be stored deleted, else 0: the remembered ranges are looked up once for all. And whether
+   * there were any.
+   */
+  #deletions(batch: ReplicatedEntries) {
     const { log, incarnation, firstHead, firstDeletedHead, count, messages } = batch;
     const deletions = new Uint8Array(count);
     if (firstDeletedHead !== undefined) {
       const message = new MessageReader(messages);
       for (let at = 0; message.next(); at++) deletions[at] = message.deleted ? 1 : 0;
     }
-    for (const [from, to] of this.#logs.deleted(log, firstHead, firstHead + count - 1, incarnation)) {
+    const ranges = this.#logs.deleted(log, firstHead, firstHead + count - 1, incarnation);
+    for (const [from, to] of ranges) {
       deletions.fill(1, Math.max(0, from - firstHead), Math.max(0, to - firstHead + 1));
     }
-    return deletions;
+    return { deletions, remembered: ranges.length > 0 };
   }
 }

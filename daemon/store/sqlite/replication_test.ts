@@ -88,6 +88,31 @@ Deno.test("Database.commit never writes the payload of a message that a remember
   database.close();
 });
 
+Deno.test("Database.commit forgets a remembered range when it has all its messages, unless it is another incarnation's", () => {
+  const database = new TestDatabase(folder.file("forget.sqlite"));
+  const ranges = [[1, 2], [2, 2], [4, 9], [10, 12], [20, 21]].map(([from = 0, to = 0]) => ({
+    topic: "t",
+    from,
+    to,
+  }));
+  const marker = (head: number, incarnation: string, deletes: ReplicatedBatch["deletes"]) =>
+    database.replicate(replicatedBatch(head, head, { topic: "deletes", incarnation, deletes }));
+  marker(1, "i", ranges);
+  marker(2, "other", [{ topic: "t", from: 3, to: 3 }]);
+  assert.deepEqual(database.replicate(replicatedBatch(1, 5, { incarnation: "i" })).deletedHeads, [
+    1,
+    2,
+    4,
+    5,
+  ]);
+  assert.deepEqual(
+    database.replicate(replicatedBatch(6, 13, { incarnation: "i" })).deletedHeads,
+    [6, 7, 8, 9, 10, 11, 12],
+  );
+  database.close();
+  assert.equal(database.remembered, 2, "20 to 21, and the other incarnation's");
+});
+
 Deno.test("Database.commit shares commits among new tombstones and markers, without an erasure", () => {
   const disk = new FullDisk();
   const database = new TestDatabase(folder.file("shared.sqlite"), disk);

@@ -169,6 +169,14 @@ export class TestDatabase {
     return rows.map(({ topic, first_head, count }) => `${topic} ${first_head} ${count}`);
   }
 
+  /** How many ranges are remembered for messages yet to come; to be asked when the database is closed. */
+  get remembered(): number {
+    const db = new DatabaseSync(this.path, { readOnly: true });
+    const count = db.prepare("SELECT count(*) AS count FROM deletes").get()?.count;
+    db.close();
+    return Number(count);
+  }
+
   /** Copies the files as a process leaves them that is killed now; says the path. */
   killed(path: string): string {
     for (const suffix of ["", "-wal"]) {
