@@ -135,7 +135,7 @@ for (const [version, as] of [["a newer", withUnknown], ["an older", asItIs]] as 
         ListHeadsResponseSchema,
         as(create(ListHeadsResponseSchema, { heads: [head] })),
       ),
-      fetch: [toBinary(
+      fetch: () => [toBinary(
         FetchResponseSchema,
         as(create(FetchResponseSchema, { message })),
       )],
@@ -238,6 +238,47 @@ Deno.test("StreamSession refuses a log with a header bomb, or text that is none,
     ["stream", 0],
   ]);
   assert.equal(node.bus.heads().length, 2);
+});
+
+Deno.test("PollSession refuses a log that can't be read, or that the peer does not give, and goes on with all others", async () => {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const noText = [0xff, 0xfe];
+  const message = (topic: string, headId: number, ...fields: readonly number[]) =>
+    field(1, [...field(1, text("id")), ...field(2, text(topic)), 32, headId, ...fields]);
+  const wrong: Record<string, () => (readonly number[])[]> = {
+    "a header of 70,000 bytes": () => [message("", 1, ...encodeHeaders({ a: "x".repeat(70_000) }))],
+    "a header that is no UTF-8": () => [
+      message("", 1, ...field(6, [...field(1, text("a")), ...field(2, noText)])),
+    ],
+    "a second message that is none": () => [message("", 1), [0xff]],
+    "no message": () => [[]],
+    "nothing but an error": () => {
+      throw new StatusError(Status.INTERNAL, "the row is damaged");
+    },
+  };
+  const good = ["good", "good, too"];
+  const names: readonly Iterable<number>[] = [...Object.keys(wrong), ...good].map(text);
+  const origin = toBinary(NodeIdSchema, peerId());
+  const heads = [noText, ...names].flatMap((name) =>
+    field(1, [...field(1, name), ...field(2, origin), 24, 2])
+  );
+  await using server = new WirePeer({
+    listHeads: Uint8Array.from(heads),
+    fetch: (topic) =>
+      (wrong[topic]?.() ?? [message(topic, 1), message(topic, 2)]).map((bytes) => Uint8Array.from(bytes)),
+  });
+  await using node = await TestNode.start("b");
+  await node.sync.add(server.options);
+  for (const topic of good) {
+    await eventually(() => node.bus.logHead(topic, peer).headId === 2, `${topic}: ${node.events}`);
+  }
+  const told = () => node.events.slice(1);
+  await eventually(() => told().length === Object.keys(wrong).length + 1, `each is told: ${node.events}`);
+  for (const topic of ["", ...Object.keys(wrong)]) {
+    assert.equal(told().filter((event) => event.startsWith(`peer ${topic}: `)).length, 1, `${told()}`);
+  }
+  assert.equal(node.bus.logHead("a second message that is none", peer).headId, 1, "the first one is copied");
+  assert.equal(node.sync.peers()[0]?.consecutiveFailures, 0);
 });
 
 Deno.test("clocks that are an hour apart, and are put back and forth meanwhile, change no order, copy or queue", async () => {

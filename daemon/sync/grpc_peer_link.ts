@@ -33,6 +33,7 @@ import {
   MAX_UNSENT_BYTES,
   QUESTION_TIMEOUT_MS,
 } from "./limits.ts";
+import { withoutUnreadableHeads } from "./unreadable_names.ts";
 import {
   PeerError,
   type PeerIdentity,
@@ -54,14 +55,24 @@ export interface PeerEndpoint {
 /** A message that is too large fails its own log only, and must be received for that. */
 const MAX_RECEIVE_BYTES = 64 << 20;
 
-/** What may come of all heads: those of 60,000 logs with names of 1,000 bytes fit. Over a slow link it takes its time. */
-const HEADS_ANSWER: CallOptions = {
-  maxReceiveMessageBytes: 64 << 20,
+/** For answers of any size: over a slow link they take their time. */
+const LONG_ANSWER: CallOptions = {
   pace: { graceMs: QUESTION_TIMEOUT_MS, bytesPerMs: SLOWEST_BYTES_PER_MS },
 };
 
+/** What may come of all heads: those of 60,000 logs with names of 1,000 bytes fit. */
+const HEADS_ANSWER: CallOptions = { ...LONG_ANSWER, maxReceiveMessageBytes: 64 << 20 };
+
 /** An answer of another version may have some that we do not know. */
 const MAX_ANSWER_FIELDS = 1_000;
+
+/** How a question is asked, where that is not as all others are. */
+interface AskOptions {
+  readonly mostFields?: number;
+  readonly options?: CallOptions;
+  /** Makes an answer that can't be read one that can. */
+  readonly mend?: (answer: Uint8Array) => Uint8Array;
+}
 
 /** The way to a peer by gRPC. */
 export class GrpcPeerLink implements PeerLink {
@@ -98,7 +109,11 @@ export class GrpcPeerLink implements PeerLink {
   }
 
   async heads(): Promise<readonly RemoteHead[]> {
-    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, MAX_LOGS_OF_PEER, HEADS_ANSWER);
+    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, {
+      mostFields: MAX_LOGS_OF_PEER,
+      options: HEADS_ANSWER,
+      mend: withoutUnreadableHeads,
+    });
     return heads.map(({ topic, origin, headId, incarnation }) => ({
       topic,
       origin: nodeOf(origin),
@@ -121,11 +136,11 @@ export class GrpcPeerLink implements PeerLink {
     const request = create(FetchRequestSchema, { topic, origin, fromHeadId: BigInt(fromHeadId), limit });
     const messages: ReplicatedMessage[] = [];
     let received = 0;
-    await this.#translated(async () => {
+    const receive = async () => {
       const responses = this.#channel.serverStreaming(
         pathOf(MsgbusService.method.fetch),
         toBinary(FetchRequestSchema, request),
-        { timeoutMs: QUESTION_TIMEOUT_MS },
+        LONG_ANSWER,
       );
       for await (const bytes of responses) {
         const { message } = fromBinary(FetchResponseSchema, bytes);
@@ -141,7 +156,13 @@ export class GrpcPeerLink implements PeerLink {
         received += bytes.length;
         if (messages.length >= limit || received > MAX_PENDING_BYTES) return; // leaving cancels the call
       }
-    });
+    };
+    try {
+      await receive();
+    } catch (error) {
+      // What came before counts: whoever asks for the rest hears of the failure.
+      if (messages.length === 0) throw toPeerError(error);
+    }
     return messages;
   }
 
@@ -156,14 +177,19 @@ export class GrpcPeerLink implements PeerLink {
   async #ask<Request extends DescMessage, Response extends DescMessage>(
     method: DescMethod & { readonly input: Request; readonly output: Response },
     request: MessageInitShape<Request>,
-    mostFields = MAX_ANSWER_FIELDS,
-    options: CallOptions = { timeoutMs: QUESTION_TIMEOUT_MS },
+    { mostFields = MAX_ANSWER_FIELDS, options = { timeoutMs: QUESTION_TIMEOUT_MS }, mend }: AskOptions = {},
   ): Promise<MessageShape<Response>> {
     return await this.#translated(async () => {
       const bytes = toBinary(method.input, create(method.input, request));
       const answer = await this.#channel.unary(pathOf(method), bytes, options);
       checkFieldCount(answer, mostFields);
-      return fromBinary(method.output, answer);
+      try {
+        return fromBinary(method.output, answer);
+      } catch (error) {
+        // Where that was not the reason, it fails again.
+        if (mend !== undefined) return fromBinary(method.output, mend(answer));
+        throw error;
+      }
     });
   }
 

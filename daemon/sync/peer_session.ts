@@ -234,9 +234,12 @@ export abstract class PeerSession implements LeaseHolder {
     throw new PeerError("refused", `the peer tells of more than ${MAX_LOGS_OF_PEER} logs`);
   }
 
-  /** Like `PeerLink.fetch`. Rejects with BusError when the answer begins elsewhere: then there would be no end of asking. */
+  /**
+   * Like `PeerLink.fetch`. Rejects with BusError when the peer refuses this log, or its answer can't be read; and when the
+   * answer begins elsewhere: then there would be no end of asking.
+   */
   protected async fetch({ topic, origin }: LogCopy, fromHeadId: number, limit: number) {
-    const messages = await this.ports.link.fetch(topic, origin, fromHeadId, limit);
+    const messages = await ofLog(topic, this.ports.link.fetch(topic, origin, fromHeadId, limit));
     const first = messages[0]?.headId ?? fromHeadId;
     if (first === fromHeadId) return messages;
     throw new BusError(
@@ -406,9 +409,19 @@ export abstract class PeerSession implements LeaseHolder {
     const { topic, origin } = copy;
     copy.asked = true;
     const before = bus.logHead(topic, origin).headId;
-    const remoteHead = await link.head(topic, origin);
+    const remoteHead = await ofLog(topic, link.head(topic, origin));
     if (remoteHead < before) this.#forked(copy, wentBack(remoteHead, before));
     else copy.remoteHead = Math.max(copy.remoteHead, remoteHead);
+  }
+}
+
+/** What the peer answers about one log. That it refuses, or can't be understood, is nothing to the others. */
+async function ofLog<T>(topic: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    if (!(cause instanceof PeerError) || cause.code !== "refused") throw cause;
+    throw new BusError("failed_precondition", `Cannot copy "${topic}": ${cause.message}`, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { GrpcServer, listenMemory } from "@msgbus/grpc";
-import { type HealthResponse, HealthResponseSchema, MsgbusService } from "@msgbus/proto";
+import { FetchRequestSchema, type HealthResponse, HealthResponseSchema, MsgbusService } from "@msgbus/proto";
 import { SyncRequestSchema, SyncService } from "@msgbus/proto/sync";
 import { GrpcPeerLink } from "./grpc_peer_link.ts";
 import type { PeerOptions } from "./peer_worker.ts";
@@ -14,7 +14,8 @@ export interface WirePeerAnswers {
   /** What it says when a log is followed, by the log's number. */
   readonly followed?: ReadonlyMap<number, Uint8Array>;
   readonly listHeads?: Uint8Array;
-  readonly fetch?: readonly Uint8Array[];
+  /** What is fetched of a topic; what it throws is the call's status. */
+  readonly fetch?: (topic: string) => readonly Uint8Array[];
 }
 
 /** The node "peer", which says whatever a test wants, over connections in memory. */
@@ -30,8 +31,10 @@ export class WirePeer implements AsyncDisposable {
     if (fetch !== undefined) {
       this.#server.method(`/${MsgbusService.typeName}/Fetch`, {
         kind: "server_streaming",
-        async handle(_, call) {
-          for (const response of fetch) await call.write(response);
+        async handle(request, call) {
+          for (const response of fetch(fromBinary(FetchRequestSchema, request).topic)) {
+            await call.write(response);
+          }
         },
       });
     }
