@@ -190,8 +190,9 @@ export class Model {
     return problems;
   }
 
-  /** What is wrong with the queues, given who receives whose logs. */
+  /** What is wrong with the queues, given whether forks are undecided and who receives whose logs. */
   async queueProblems(
+    forked: boolean,
     receives: (node: string, from: string) => boolean,
     memoryOf: (node: string) => MemoryStore,
     nameOf: (node: string) => NodeName,
@@ -206,8 +207,8 @@ export class Model {
       if (!acknowledged || this.lost.has(source) || life !== this.life(target)) continue;
       if (source !== target && !receives(target, source)) continue;
       if (consumption.asked === 0) problems.push(`${where} has not come out of the queue`);
-      // The receipts of a node that lost its data are a forked log.
-      if (source === target || this.lost.has(target) || !receives(source, target)) continue;
+      // The receipts of a node that lost its data are a forked log, until that is decided.
+      if (source === target || forked && this.lost.has(target) || !receives(source, target)) continue;
       const topic = FIFO_TOPIC_PREFIX + ["tenant", "line", target].join("/");
       const log = await readLog(memoryOf(source), topic, nameOf(source));
       const left = log.filter(({ deleted }) => !deleted).length;

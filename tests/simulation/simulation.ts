@@ -238,6 +238,7 @@ class Simulation {
     }
     problems.push(
       ...await this.#model.queueProblems(
+        forked,
         (node, from) => this.#convergence.receives(this.#nodeOf(node), this.#nodeOf(from), "$msgbus.fifo"),
         (node) => this.#nodeOf(node).memory,
         (node) => this.#nodeOf(node).node,
