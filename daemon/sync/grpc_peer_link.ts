@@ -21,9 +21,11 @@ import {
 import { FetchRequestSchema, FetchResponseSchema, type MessageEnvelope, MsgbusService } from "@msgbus/proto";
 import { SyncService } from "@msgbus/proto/sync";
 import { encodeHeaders, joined } from "../bus/headers.ts";
+import { systemTimer } from "../bus/timer.ts";
 import { FIRST_LATER_FIELD, isKeptWireType, type NodeName, type ReplicatedMessage } from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
 import { checkFieldCount } from "./field_count.ts";
+import { readHeads } from "./head_list.ts";
 import {
   CLOSE_TIMEOUT_MS,
   KEEP_ALIVE_INTERVAL_MS,
@@ -33,7 +35,6 @@ import {
   MAX_UNSENT_BYTES,
   QUESTION_TIMEOUT_MS,
 } from "./limits.ts";
-import { withoutUnreadableHeads } from "./unreadable_names.ts";
 import {
   PeerError,
   type PeerIdentity,
@@ -65,14 +66,6 @@ const HEADS_ANSWER: CallOptions = { ...LONG_ANSWER, maxReceiveMessageBytes: 64 <
 
 /** An answer of another version may have some that we do not know. */
 const MAX_ANSWER_FIELDS = 1_000;
-
-/** How a question is asked, where that is not as all others are. */
-interface AskOptions {
-  readonly mostFields?: number;
-  readonly options?: CallOptions;
-  /** Makes an answer that can't be read one that can. */
-  readonly mend?: (answer: Uint8Array) => Uint8Array;
-}
 
 /** The way to a peer by gRPC. */
 export class GrpcPeerLink implements PeerLink {
@@ -109,17 +102,11 @@ export class GrpcPeerLink implements PeerLink {
   }
 
   async heads(): Promise<readonly RemoteHead[]> {
-    const { heads } = await this.#ask(MsgbusService.method.listHeads, {}, {
-      mostFields: MAX_LOGS_OF_PEER,
-      options: HEADS_ANSWER,
-      mend: withoutUnreadableHeads,
+    const { listHeads } = MsgbusService.method;
+    return await this.#translated(async () => {
+      const answer = await this.#answer(listHeads, {}, MAX_LOGS_OF_PEER, HEADS_ANSWER);
+      return await readHeads(answer, () => new Promise((resolve) => systemTimer(0, resolve)));
     });
-    return heads.map(({ topic, origin, headId, incarnation }) => ({
-      topic,
-      origin: nodeOf(origin),
-      headId: toNumber(headId),
-      incarnation,
-    }));
   }
 
   async head(topic: string, origin: NodeName): Promise<number> {
@@ -177,20 +164,23 @@ export class GrpcPeerLink implements PeerLink {
   async #ask<Request extends DescMessage, Response extends DescMessage>(
     method: DescMethod & { readonly input: Request; readonly output: Response },
     request: MessageInitShape<Request>,
-    { mostFields = MAX_ANSWER_FIELDS, options = { timeoutMs: QUESTION_TIMEOUT_MS }, mend }: AskOptions = {},
   ): Promise<MessageShape<Response>> {
     return await this.#translated(async () => {
-      const bytes = toBinary(method.input, create(method.input, request));
-      const answer = await this.#channel.unary(pathOf(method), bytes, options);
-      checkFieldCount(answer, mostFields);
-      try {
-        return fromBinary(method.output, answer);
-      } catch (error) {
-        // Where that was not the reason, it fails again.
-        if (mend !== undefined) return fromBinary(method.output, mend(answer));
-        throw error;
-      }
+      const options = { timeoutMs: QUESTION_TIMEOUT_MS };
+      return fromBinary(method.output, await this.#answer(method, request, MAX_ANSWER_FIELDS, options));
     });
+  }
+
+  async #answer<Request extends DescMessage>(
+    method: DescMethod & { readonly input: Request },
+    request: MessageInitShape<Request>,
+    mostFields: number,
+    options: CallOptions,
+  ): Promise<Uint8Array> {
+    const bytes = toBinary(method.input, create(method.input, request));
+    const answer = await this.#channel.unary(pathOf(method), bytes, options);
+    checkFieldCount(answer, mostFields);
+    return answer;
   }
 
   async #translated<T>(call: () => Promise<T>): Promise<T> {

@@ -71,6 +71,8 @@ export const KEEP_ALIVE_TIMEOUT_MS = 700;
 export const MAX_HELLO_NAME_BYTES = 2 << 20;
 /** Bytes of requests that wait for a peer to read them, beside its hello: one that does not is given up. */
 export const MAX_UNSENT_BYTES = 1 << 20;
+/** Heads of a long list that are read, or looked at, in a row: everything else has its turn in between. */
+export const HEADS_PER_TURN = 2_000;
 /** Logs that a peer may have: each costs memory and a row for as long as the peer is known. One with more is refused. */
 export const MAX_LOGS_OF_PEER = 500_000;
 /** UTF-16 units of a topic, or a part of an origin, that is kept though no log may have it, since it exceeds NAME_BYTES. */

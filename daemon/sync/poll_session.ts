@@ -1,5 +1,5 @@
 import type { NodeName } from "../store/store.ts";
-import { POLLED_LOGS_AT_ONCE } from "./limits.ts";
+import { HEADS_PER_TURN, POLLED_LOGS_AT_ONCE } from "./limits.ts";
 import type { LogCopy } from "./log_copy.ts";
 import { PeerSession, type SessionPorts } from "./peer_session.ts";
 
@@ -71,7 +71,9 @@ export class PollSession extends PeerSession {
       state.lastAttemptAtMs = now();
       const heads = await link.heads();
       this.checkCount(heads.length, this.knownLogs());
-      for (const head of heads) {
+      for (const [at, head] of heads.entries()) {
+        if (at % HEADS_PER_TURN === HEADS_PER_TURN - 1) await this.#rest(0);
+        if (this.ended) return;
         if (!filter.passes(head.topic) || !this.isKeepable(head.topic, head.origin)) continue;
         const copy = state.heard(head);
         // The peer may have set its log aside between two rounds: what comes next must fit what we have.
@@ -81,14 +83,19 @@ export class PollSession extends PeerSession {
         this.consider(copy);
       }
       state.lastSuccessAtMs = now();
-      await new Promise<void>((resolve) => {
-        const cancel = this.ports.timer(this.#options.intervalMs, resolve);
-        this.#cancelWait = () => {
-          cancel();
-          resolve();
-        };
-      });
+      await this.#rest(this.#options.intervalMs);
     }
+  }
+
+  /** Settles after so many milliseconds, or when the session ends. */
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.ports.timer(ms, resolve);
+      this.#cancelWait = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   #copyNext(): boolean {
