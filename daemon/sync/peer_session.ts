@@ -107,10 +107,16 @@ export abstract class PeerSession implements LeaseHolder {
 
   abstract yieldLog(topic: string, origin: NodeName, pace: number | undefined): boolean;
 
-  /** Leaves a log alone for a while: the peer says that it has more of it, and sends it too slowly, or nothing. */
-  protected pause(copy: LogCopy, pace: number): void {
+  /** Whether a log that is copied now would be asked for at once. */
+  protected abstract hasRoom(): boolean;
+
+  /**
+   * Leaves a log alone for a while: the peer says that it has more of it, and sends it too slowly, or nothing; or, where
+   * the pace is undefined, it was not asked for the log yet.
+   */
+  protected pause(copy: LogCopy, pace: number | undefined): void {
     copy.pace = pace;
-    if (pace > 0) return this.#later(copy, SLOW_PAUSE_MS, () => this.consider(copy));
+    if (pace !== 0) return this.#later(copy, SLOW_PAUSE_MS, () => this.consider(copy));
     const ms = FIRST_STALL_PAUSE_MS * 2 ** Math.min(copy.stalls, 16);
     copy.stalls++;
     this.#later(copy, Math.min(ms, MAX_STALL_PAUSE_MS), () => this.consider(copy));
@@ -340,7 +346,8 @@ export abstract class PeerSession implements LeaseHolder {
       const plan = copy.plan(local, identity, bus.node);
       if (plan.kind !== "copy" || !this.canCopy(copy)) return this.consider(copy);
       watch.look(ms, leases.holder(topic, origin), local.headId);
-      const pace = isTooSlow(copy, watch, local.headId) ? watch.pace ?? 0 : undefined;
+      const isForced = isTooSlow(copy, watch, local.headId) && this.hasRoom();
+      const pace = isForced ? watch.pace ?? 0 : undefined;
       if (leases.takeOver(topic, origin, this, pace)) return this.copy(copy, plan.fromHeadId);
       this.#takeOverLater(copy, Math.min(ms * 2, MAX_TAKE_OVER_MS), watch);
     });

@@ -42,9 +42,14 @@ export class PollSession extends PeerSession {
     const copy = this.ports.state.log(topic, origin);
     if (!this.copying(copy)) return true;
     if (pace === undefined) return false;
+    const waits = this.#due.has(copy);
     this.leaveLog(copy);
-    this.pause(copy, pace);
+    this.pause(copy, waits ? undefined : pace);
     return true;
+  }
+
+  protected hasRoom(): boolean {
+    return this.#copying.size < POLLED_LOGS_AT_ONCE;
   }
 
   protected copying(copy: LogCopy): boolean {

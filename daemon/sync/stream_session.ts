@@ -105,9 +105,14 @@ export class StreamSession extends PeerSession {
     const copy = state.log(topic, origin);
     const hasMore = copy.remoteHead > bus.logHead(topic, origin).headId;
     if (hasMore && pace === undefined) return false;
+    const waits = this.#waiting.has(copy);
     this.leaveLog(copy);
-    if (hasMore && pace !== undefined) this.pause(copy, pace);
+    if (hasMore) this.pause(copy, waits ? undefined : pace);
     return true;
+  }
+
+  protected hasRoom(): boolean {
+    return this.#following.size < MAX_FOLLOWED_LOGS || this.#idle() !== undefined;
   }
 
   protected copying(copy: LogCopy): boolean {
@@ -340,15 +345,22 @@ export class StreamSession extends PeerSession {
 
   /** Leaves the log that has been quiet for longest, of those that are caught up. */
   #makeRoom(): boolean {
-    const { bus, leases } = this.ports;
-    for (const { copy, log, pending } of this.#following.values()) {
-      if (pending > 0 || copy.remoteHead > bus.logHead(copy.topic, copy.origin).headId) continue;
-      this.#following.delete(copy);
-      this.#send({ case: "unfollow", value: create(SyncUnfollowSchema, { log: BigInt(log) }) });
-      leases.release(copy.topic, copy.origin, this);
-      return true;
+    const idle = this.#idle();
+    if (idle === undefined) return false;
+    const { copy, log } = idle;
+    this.#following.delete(copy);
+    this.#send({ case: "unfollow", value: create(SyncUnfollowSchema, { log: BigInt(log) }) });
+    this.ports.leases.release(copy.topic, copy.origin, this);
+    return true;
+  }
+
+  #idle(): Following | undefined {
+    const { bus } = this.ports;
+    for (const following of this.#following.values()) {
+      const { copy, pending } = following;
+      if (pending === 0 && copy.remoteHead <= bus.logHead(copy.topic, copy.origin).headId) return following;
     }
-    return false;
+    return undefined;
   }
 
   /** Says how many bytes it sent. */

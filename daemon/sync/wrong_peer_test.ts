@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SyncRequestSchema } from "@msgbus/proto/sync";
 import { systemTimer, type Timer } from "../bus/timer.ts";
 import type { PeerSyncState, ReplicatedMessage } from "../store/store.ts";
-import { MAX_LOGS_OF_PEER } from "./limits.ts";
+import { MAX_FOLLOWED_LOGS, MAX_LOGS_OF_PEER } from "./limits.ts";
 import type { PeerIdentity } from "./peer_link.ts";
 import { eventually, nodeName, TestNode } from "./test_node.ts";
 import { TestPeer } from "./test_peer.ts";
@@ -339,3 +339,51 @@ for (const polled of [false, true]) {
     if (!polled) assert.equal(followed(), 1, "it is not followed again");
   });
 }
+
+Deno.test("PeerSession lets another peer have a log that waits, and takes it back from a slow one when there is room", async () => {
+  const [origin, incarnation] = [nodeName("origin"), "i"];
+  // A second of the synchronization takes 5 ms.
+  await using b = await TestNode.start("b", { timer: (ms, callback) => systemTimer(ms / 200, callback) });
+  const [busy, slow] = [new TestPeer(), new TestPeer()];
+  slow.identity = { node: nodeName("slow"), incarnation: "slow's" };
+  const count = MAX_FOLLOWED_LOGS + 1;
+  const logs = Array.from(
+    { length: count },
+    (_, log) => ({ log: BigInt(log), topic: `t${log}`, origin, incarnation }),
+  );
+  busy.welcome();
+  busy.say({ logs, heads: logs.map(({ log }) => ({ log, headId: 100n })) });
+  await follow(b, busy);
+  const follows = (peer: TestPeer) =>
+    peer.requests.flatMap((request) => request.case === "follow" ? [Number(request.value.log)] : []);
+  await eventually(() => follows(busy).length === MAX_FOLLOWED_LOGS, "all that are followed at once");
+  const topic = `t${MAX_FOLLOWED_LOGS}`;
+  slow.welcome();
+  slow.say({ logs: [{ log: 0n, topic, origin, incarnation }], heads: [{ log: 0n, headId: 100n }] });
+  await b.sync.add({
+    peer: "slow",
+    dial: () => Promise.resolve(slow),
+    identity: undefined,
+    include: [],
+    exclude: [],
+  });
+  await eventually(() => follows(slow).length === 1, "the one that waits is the slow one's");
+  const say = (peer: TestPeer, log: number, headId: number) =>
+    peer.say({
+      batch: {
+        log: BigInt(log),
+        firstHeadId: BigInt(headId),
+        messages: [{ id: `m${headId}`, createdAtMs: 1n }],
+      },
+    });
+  let head = 0;
+  const sending = setInterval(() => say(slow, 0, ++head), 5);
+  await eventually(() => head > 20, "some come");
+  assert.equal(follows(slow).length, 1, "it keeps the log while the other has no room");
+  for (let at = 1; at <= 100; at++) say(busy, 0, at);
+  await eventually(
+    () => follows(busy).includes(MAX_FOLLOWED_LOGS),
+    "the busy one has room, and takes it back",
+  );
+  clearInterval(sending);
+});
