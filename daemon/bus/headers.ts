@@ -1,4 +1,4 @@
-import { entriesOfHeaders, fieldNumber, FIRST_LATER_TAG, laterFieldEnd } from "../store/store.ts";
+import { entriesOfHeaders, fieldNumber, FIRST_LATER_TAG, joined, laterFieldEnd } from "../store/store.ts";
 import { BusError } from "./error.ts";
 
 const encoder = new TextEncoder();
@@ -68,17 +68,6 @@ function laterFields(bytes: Uint8Array): Uint8Array[] {
     fields.push(bytes.subarray(at, at = end));
   }
   return fields.sort((a, b) => fieldNumber(a, 0) - fieldNumber(b, 0));
-}
-
-/** All parts, one behind the other. */
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /**

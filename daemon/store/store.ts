@@ -7,6 +7,7 @@
 
 export { StoreError, type StoreErrorCode } from "./error.ts";
 export { isOtherIncarnation } from "./incarnation.ts";
+export { joined } from "./joined.ts";
 export {
   entriesOfHeaders,
   fieldNumber,

@@ -20,9 +20,15 @@ import {
 } from "@msgbus/grpc";
 import { FetchRequestSchema, FetchResponseSchema, type MessageEnvelope, MsgbusService } from "@msgbus/proto";
 import { SyncService } from "@msgbus/proto/sync";
-import { encodeHeaders, joined } from "../bus/headers.ts";
+import { encodeHeaders } from "../bus/headers.ts";
 import { systemTimer } from "../bus/timer.ts";
-import { FIRST_LATER_FIELD, isKeptWireType, type NodeName, type ReplicatedMessage } from "../store/store.ts";
+import {
+  FIRST_LATER_FIELD,
+  isKeptWireType,
+  joined,
+  type NodeName,
+  type ReplicatedMessage,
+} from "../store/store.ts";
 import { nodeOf, toNumber } from "./answer_sync.ts";
 import { checkFieldCount } from "./field_count.ts";
 import { readHeads } from "./head_list.ts";

@@ -1,10 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type SyncResponse, SyncResponseSchema } from "@msgbus/proto/sync";
-import { joined } from "../bus/headers.ts";
 import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
-import { FIRST_LATER_FIELD, isKeptWireType, type ReplicatedMessage } from "../store/store.ts";
+import { FIRST_LATER_FIELD, isKeptWireType, joined, type ReplicatedMessage } from "../store/store.ts";
 import { checkFieldCount } from "./field_count.ts";
 import { MAX_RECEIVED_LOGS, MAX_RECEIVED_MESSAGES, MAX_RECEIVED_PADDING_BYTES } from "./limits.ts";
 import { PeerError } from "./peer_link.ts";

@@ -5,7 +5,7 @@ import { type Chunk, fits } from "./chunk.ts";
 import { ChunkRows, rowsFor } from "./chunk_rows.ts";
 import type { Connection } from "./connection.ts";
 import { SCANNED_BYTES, SCANNED_CHUNKS, SCANNED_MESSAGES } from "./limits.ts";
-import { joined } from "./joined.ts";
+import { joined } from "../joined.ts";
 import type { LogTail } from "./log_tail.ts";
 import { MissingMessagesError } from "./missing_messages_error.ts";
 import { MessageLookup } from "./message_lookup.ts";

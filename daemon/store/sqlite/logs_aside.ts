@@ -1,5 +1,5 @@
 import { MessageReader } from "../message_codec.ts";
-import { joined } from "./joined.ts";
+import { joined } from "../joined.ts";
 import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { stretches } from "./stretches.ts";

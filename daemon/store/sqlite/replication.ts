@@ -4,7 +4,7 @@ import { differsError, gapError, isRange, noRangeError, type Replicated } from "
 import type { LogsAside } from "./logs_aside.ts";
 import { ChunkWriter } from "./chunk.ts";
 import type { FifoEntry, FifoTables } from "./fifo_tables.ts";
-import { joined } from "./joined.ts";
+import { joined } from "../joined.ts";
 import type { LogTables } from "./log_tables.ts";
 import type { LogTail } from "./log_tail.ts";
 import { MessageComparison } from "./message_comparison.ts";
