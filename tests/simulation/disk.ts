@@ -7,6 +7,7 @@ import {
   type Deletion,
   type Extent,
   type FifoMessage,
+  isOtherIncarnation,
   type LogHead,
   LogMap,
   type NewFifoMessage,
@@ -117,6 +118,8 @@ export class DiskStore implements Store {
   /** What the process is to hear, in this order. */
   #answers: (() => void)[] = [];
   readonly #erased = new LogMap<Erased[]>();
+  /** Of which life of their origin the copies are, where that was said. */
+  readonly #lives = new LogMap<string>();
   #dead = false;
 
   constructor(disk: Disk, scheduler: Scheduler, random: Random, fsyncMs: number) {
@@ -233,6 +236,7 @@ export class DiskStore implements Store {
       (store) => store.archive(topic, origin, forgetDeletes),
       () => {
         this.#erased.delete(topic, origin);
+        this.#lives.delete(topic, origin);
         // What was not there yet may come again as another message.
         if (forgetDeletes) { for (const ranges of this.#erased.valuesOf(origin)) ranges.length = 0; }
       },
@@ -373,18 +377,19 @@ export class DiskStore implements Store {
 
   /** What markers of another life of the origin would have deleted is none of these messages. */
   #forgetOtherLives({ topic, origin, incarnation }: ReplicatedBatch): void {
+    if (incarnation !== "") this.#lives.set(topic, origin, incarnation);
     const erased = this.#erased.get(topic, origin);
-    const isOf = (other: string) => other === "" || incarnation === "" || other === incarnation;
     if (erased !== undefined) {
       this.#erased.set(
         topic,
         origin,
-        erased.filter((range) => isOf(range.incarnation)),
+        erased.filter((range) => !isOtherIncarnation(range.incarnation, incarnation)),
       );
     }
   }
 
   #erase(topic: string, origin: NodeName, from: number, to: number, incarnation = ""): void {
+    if (isOtherIncarnation(this.#lives.get(topic, origin) ?? "", incarnation)) return;
     const erased = this.#erased.get(topic, origin);
     const range = { from, to, incarnation, step: this.#scheduler.steps };
     if (erased === undefined) this.#erased.set(topic, origin, [range]);
