@@ -447,6 +447,27 @@ Deno.test("Http2Connection sends frames as large as the peer takes, and no large
   assert.deepEqual(bench.output(), ["SETTINGS 0 ACK", "DATA 1 20000", "DATA 1 1"]);
 });
 
+Deno.test("Http2Connection sends a large message in frames that leave room in the output, however large the peer takes them (RFC 9113 §4.2)", () => {
+  const bench = Bench.server({}, [
+    [SettingId.INITIAL_WINDOW_SIZE, 0x7fff_ffff],
+    [SettingId.MAX_FRAME_SIZE, 16_777_215],
+  ]);
+  bench.events(bench.peer.windowUpdate(0, 0x7fff_0000));
+  const ids = [bench.open(), bench.open(), bench.open()];
+  for (const id of ids) bench.connection.data(id, new Uint8Array(4_000_000));
+  // The peer says something while the socket has not taken anything yet: that is no fault of its own.
+  assert.deepEqual(bench.events(bench.peer.ping()), []);
+  const sent = new Map(ids.map((id) => [id, 0]));
+  for (let lines = bench.output(); lines.length > 0; lines = bench.output()) {
+    for (const line of lines.filter((line) => line.startsWith("DATA"))) {
+      const [id = 0, bytes = 0] = line.split(" ").slice(1).map(Number);
+      assert.ok(bytes <= 65_536, line);
+      sent.set(id, (sent.get(id) ?? 0) + bytes);
+    }
+  }
+  assert.deepEqual([...sent.values()], [4_000_000, 4_000_000, 4_000_000]);
+});
+
 Deno.test("Http2Connection counts DATA that nobody takes against the connection's window, and gives it back (RFC 9113 §5.1, §6.9)", () => {
   for (
     const bench of [

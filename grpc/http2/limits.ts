@@ -25,6 +25,8 @@ export interface Http2Limits {
   readonly streamWindowBytes: number;
   /** Unread bytes that the peer may send on all streams together; at least 65,535; beyond it FLOW_CONTROL_ERROR. */
   readonly connectionWindowBytes: number;
+  /** Payload of the frames that we send, however large the peer takes them: a larger one would fill the output alone, and keep the other streams waiting. At least 16,384. */
+  readonly maxSentFrameBytes: number;
   /** Output that waits for the socket before DATA stays in the queue of its stream. */
   readonly maxWaitingOutputBytes: number;
   /** Output that waits for the socket, answers to PING and SETTINGS included, before the connection ends with ENHANCE_YOUR_CALM. */
@@ -69,6 +71,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   maxConcurrentStreams: 1_024,
   streamWindowBytes: 262_144,
   connectionWindowBytes: 1_048_576,
+  maxSentFrameBytes: 65_536,
   maxWaitingOutputBytes: 262_144,
   maxOutputBytes: 1_048_576,
   // The numbers of nghttp2: an honest client that cancels for a living stays below 33 a second on average.

@@ -99,7 +99,7 @@ export class Sender {
   headers(stream: Stream, fields: readonly HeaderField[], endStream: boolean): void {
     this.#active = true;
     this.#earnedWindowUpdates += WINDOW_UPDATES_PER_FRAME;
-    this.frames.headers(stream.id, this.#hpack.encode(fields), endStream, this.#peer.maxFrameBytes);
+    this.frames.headers(stream.id, this.#hpack.encode(fields), endStream, this.#frameBytes);
     if (endStream) this.#end(stream);
   }
 
@@ -153,7 +153,7 @@ export class Sender {
   #turn(stream: Stream): void {
     const front = stream.front();
     if (front === undefined) return;
-    const to = Math.min(front.bytes.length, front.from + this.#peer.maxFrameBytes);
+    const to = Math.min(front.bytes.length, front.from + this.#frameBytes);
     const written = this.#write(stream, front.bytes, front.from, to);
     stream.advance(written);
     this.#queuedBytes -= written;
@@ -171,13 +171,18 @@ export class Sender {
       this.headers(stream, trailers, true);
       return;
     }
-    this.frames.data(stream.id, EMPTY, 0, 0, true, this.#peer.maxFrameBytes);
+    this.frames.data(stream.id, EMPTY, 0, 0, true, this.#frameBytes);
     this.#end(stream);
   }
 
   #end(stream: Stream): void {
     stream.local = "ended";
     this.#observer.ended(stream);
+  }
+
+  /** Largest payload of the next frame. */
+  get #frameBytes(): number {
+    return Math.min(this.#peer.maxFrameBytes, this.#limits.maxSentFrameBytes);
   }
 
   #hasRoom(): boolean {
@@ -187,10 +192,11 @@ export class Sender {
   /** Writes what the windows and the output allow of bytes[from..to] and returns how much that was. */
   #write(stream: Stream, bytes: Uint8Array, from: number, to: number): number {
     const allowed = Math.min(to, from + Math.min(stream.sendWindow, this.#window));
+    const frameBytes = this.#frameBytes;
     let at = from;
     while (at < allowed && this.#hasRoom()) {
-      const next = Math.min(allowed, at + this.#peer.maxFrameBytes);
-      this.frames.data(stream.id, bytes, at, next, false, this.#peer.maxFrameBytes);
+      const next = Math.min(allowed, at + frameBytes);
+      this.frames.data(stream.id, bytes, at, next, false, frameBytes);
       at = next;
       this.#earnedWindowUpdates += WINDOW_UPDATES_PER_FRAME;
     }
