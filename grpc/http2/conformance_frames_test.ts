@@ -428,6 +428,15 @@ Deno.test("Http2Connection takes the last of a setting's values, in order (RFC 9
   assert.deepEqual(bench.output(), ["SETTINGS 0 ACK", "SETTINGS 0 ACK", "DATA 1 9"]);
 });
 
+Deno.test("Http2Connection acknowledges SETTINGS before it sends what they allow: the peer counts by its old ones until then (RFC 9113 §6.5.3)", () => {
+  const bench = Bench.server({}, [[SettingId.INITIAL_WINDOW_SIZE, 10]]);
+  bench.open();
+  bench.connection.data(1, new Uint8Array(30));
+  assert.deepEqual(bench.output(), ["DATA 1 10"]);
+  bench.events(bench.peer.settings([[SettingId.INITIAL_WINDOW_SIZE, 25]]));
+  assert.deepEqual(bench.output(), ["SETTINGS 0 ACK", "DATA 1 15"]);
+});
+
 Deno.test("Http2Connection keeps the connection's window when the initial window changes (RFC 9113 §6.9.2)", () => {
   const bench = Bench.server({}, [[SettingId.INITIAL_WINDOW_SIZE, 1_000_000]]);
   bench.open();

@@ -60,7 +60,9 @@ export class ConnectionControl {
     applySettings(this.#peer, payload, this.#role === "server" ? "client" : "server");
     this.#sender.headerTableBytesChanged();
     this.#shiftSendWindows(this.#peer.initialWindowBytes - before);
+    // Before any data that the new values allow: until the peer reads this it counts by its old ones (§6.5.3).
     this.#sender.frames.settingsAck();
+    this.#sender.pump();
     this.#events.push({ type: "capacity" });
   }
 
@@ -114,6 +116,5 @@ export class ConnectionControl {
       }
       this.#sender.schedule(stream);
     }
-    this.#sender.pump();
   }
 }
