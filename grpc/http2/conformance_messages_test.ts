@@ -124,6 +124,14 @@ const REQUEST_FAULTS: Readonly<Record<string, Violation>> = {
   "§8.3.1 the :path * without OPTIONS": bad({ ...REQUEST, ":path": "*" }),
   "§8.3.1 a :method that is no token": bad({ ...REQUEST, ":method": "PO ST" }),
   "§8.3.1 an empty :method": bad({ ...REQUEST, ":method": "" }),
+  "§8.3.1 a :scheme that is none": bad({ ...REQUEST, ":scheme": "ht tp" }),
+  "§8.3.1 an empty :scheme": bad({ ...REQUEST, ":scheme": "" }),
+  "§8.3.1 an :authority that names a user": bad({ ...REQUEST, ":authority": "user@localhost" }),
+  "§8.3.1 a host that differs from :authority": bad({ ...REQUEST, "host": "other.example" }),
+  "§8.3.1 a host with another port than :authority": bad({
+    ...REQUEST,
+    "host": `${REQUEST[":authority"]}:81`,
+  }),
   "§8.5 CONNECT with a :path": bad([
     { name: ":method", value: "CONNECT" },
     { name: ":authority", value: "a:1" },
@@ -186,6 +194,17 @@ const REQUESTS: Readonly<Record<string, readonly [frames: Violation[1], events: 
   ],
   "§8.2.2 te: trailers": [request({ ...REQUEST, "te": "trailers" }), ["headers 1"]],
   "§8.3.1 no :authority": [request(without(":authority")), ["headers 1"]],
+  "§8.3.1 an :authority of another scheme that names a user": [
+    request({ ...REQUEST, ":scheme": "other", ":authority": "user@localhost" }),
+    ["headers 1"],
+  ],
+  "§8.3.1 a host that is :authority, written in another way": [
+    request({ ...REQUEST, ":authority": "Bus.example", "host": "bus.EXAMPLE:80" }),
+    ["headers 1"],
+  ],
+  "§8.3.1 a host without :authority": [request([...without(":authority"), { name: "host", value: "x" }]), [
+    "headers 1",
+  ]],
   "§8.3.1 the :path * with OPTIONS": [
     request({ ":method": "OPTIONS", ":scheme": "http", ":path": "*" }),
     ["headers 1"],

@@ -4,6 +4,8 @@ import type { HeaderField } from "./hpack/header_field.ts";
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** A method (RFC 9110 §9.1). */
 const METHOD_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** A scheme (RFC 3986, 3.1). */
+const SCHEME_NAME = /^[a-z][a-z0-9+.-]*$/i;
 /** Octets that no value may hold, and white space at either end (RFC 9113 §8.2.1). */
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 /** Fields of HTTP/1.1 connections (RFC 9113 §8.2.2). */
@@ -79,10 +81,31 @@ function requestFault(fields: readonly HeaderField[], seen: number): string | un
   }
   const scheme = fieldValue(fields, ":scheme");
   if (scheme === undefined) return '":scheme" is missing';
+  if (!SCHEME_NAME.test(scheme)) return '":scheme" is not a scheme';
   const path = fieldValue(fields, ":path") ?? "";
   if (path === "") return '":path" is missing or empty';
-  if (path.startsWith("/") || (scheme !== "http" && scheme !== "https")) return undefined;
-  return path === "*" && method === "OPTIONS" ? undefined : '":path" does not begin with "/" (§8.3.1)';
+  if (scheme !== "http" && scheme !== "https") return undefined;
+  if (!path.startsWith("/") && (path !== "*" || method !== "OPTIONS")) {
+    return '":path" does not begin with "/" (§8.3.1)';
+  }
+  return authorityFault(fields, scheme);
+}
+
+/** What is wrong with the authority of a request with this scheme. */
+function authorityFault(fields: readonly HeaderField[], scheme: "http" | "https"): string | undefined {
+  const authority = fieldValue(fields, ":authority");
+  if (authority === undefined) return undefined;
+  if (authority.includes("@")) return '":authority" names a user (§8.3.1)';
+  const host = fieldValue(fields, "host");
+  return host === undefined || host === authority ||
+      plainAuthority(host, scheme) === plainAuthority(authority, scheme)
+    ? undefined
+    : '"host" is another than ":authority" (§8.3.1)';
+}
+
+/** An authority without what may be written in several ways: capitals, and the scheme's own port (RFC 3986, 6.2.3). */
+function plainAuthority(authority: string, scheme: "http" | "https"): string {
+  return authority.toLowerCase().replace(scheme === "http" ? /:(80)?$/ : /:(443)?$/, "");
 }
 
 /** The first value of a field. */
