@@ -74,7 +74,7 @@ export interface HandshakeFailure {
   readonly message: string;
 }
 
-/** Alerts that say that a certificate was not liked (RFC 8446, 6.2). */
+/** Alerts that say that a certificate was not liked (RFC 8446, 6.2); the last one, that its signature is not its authority's. */
 const CERTIFICATE_ALERTS: ReadonlySet<string> = new Set([
   "BadCertificate",
   "UnsupportedCertificate",
@@ -82,6 +82,7 @@ const CERTIFICATE_ALERTS: ReadonlySet<string> = new Set([
   "CertificateExpired",
   "CertificateUnknown",
   "UnknownCA",
+  "DecryptError",
 ]);
 
 /** The refusal for what the runtime reports of a handshake in which `protocol` was wanted. */
