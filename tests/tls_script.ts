@@ -1,38 +1,47 @@
 /**
- * What `tls_test.ts` runs under Node: "sdk" publishes with the SDK and reports the head or the error, "grpc-js" asks for
+ * What `tls_test.ts` runs under Node: "sdk" publishes with the SDK and reports the head or the error, "pinned" so too, with
+ * the server's fingerprint for the authority, "grpc-js" asks for
  * Ready with @grpc/grpc-js, "resume" makes a session with a certificate and, when a line comes in, resumes it without.
  */
 import * as grpc from "@grpc/grpc-js";
-import { connect, MsgbusError } from "@msgbus/sdk";
+import { connect, MsgbusError, type TlsClientOptions } from "@msgbus/sdk";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import tls from "node:tls";
 
-const [mode = "", port = "", ca = "", cert, key] = process.argv.slice(2);
-const pem = {
-  ca: readFileSync(ca, "utf8"),
+/** `trust` is the authority's file, or the fingerprint. */
+const [mode = "", port = "", trust = "", cert, key] = process.argv.slice(2);
+const own = {
   ...(cert && { cert: readFileSync(cert, "utf8") }),
   ...(key && { key: readFileSync(key, "utf8") }),
 };
+
+function withAuthority() {
+  return { ...own, ca: readFileSync(trust, "utf8") };
+}
 
 function tell(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-const MODES: Readonly<Record<string, () => Promise<void>>> = {
-  async sdk() {
-    for (const host of ["localhost", "127.0.0.1"]) {
-      const bus = connect(`https://${host}:${port}`, { tls: pem });
-      try {
-        tell((await bus.publish("t", "from node")).headId);
-      } catch (error) {
-        tell(error instanceof MsgbusError ? `${error.code} ${error.message}` : String(error));
-      }
-      await bus.close();
+async function publish(tls: TlsClientOptions): Promise<void> {
+  for (const host of ["localhost", "127.0.0.1"]) {
+    const bus = connect(`https://${host}:${port}`, { tls });
+    try {
+      tell((await bus.publish("t", "from node")).headId);
+    } catch (error) {
+      tell(error instanceof MsgbusError ? `${error.code} ${error.message}` : String(error));
     }
-  },
+    await bus.close();
+  }
+}
+
+const MODES: Readonly<Record<string, () => Promise<void>>> = {
+  sdk: () => publish(withAuthority()),
+  pinned: () => publish({ ...own, fingerprints: [trust] }),
 
   async "grpc-js"() {
+    const pem = withAuthority();
     const optional = (text: string | undefined) => text === undefined ? null : Buffer.from(text);
     const credentials = grpc.credentials.createSsl(
       Buffer.from(pem.ca),
@@ -57,6 +66,7 @@ const MODES: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   async resume() {
+    const pem = withAuthority();
     const session = await new Promise<Buffer>((resolve) => {
       const socket = open(pem);
       socket.on("session", (ticket) => {

@@ -84,6 +84,11 @@ function portOf(address: string): string {
   return /:(\d+)$/.exec(address)?.[1] ?? assert.fail(address);
 }
 
+/** The fingerprint of its certificate, as a daemon logs it. */
+function sha256Of(daemon: DaemonProcess): string {
+  return /sha256 ([0-9a-f]{64})/.exec(daemon.log)?.[1] ?? assert.fail(daemon.log);
+}
+
 async function refusedStart(flags: readonly string[]): Promise<string> {
   const { code, stderr } = await runMsgbusd(["serve", ...memory, "--listen", "127.0.0.1:0", ...flags]);
   assert.equal(code, 2, stderr);
@@ -299,6 +304,14 @@ Deno.test("the SDK and @grpc/grpc-js under Node speak TLS and mTLS with the daem
   for (const message of await run("sdk", strangerCa, cert, key)) {
     assert.match(message, /^UNAVAILABLE .*no trusted authority/);
   }
+  const fingerprint = sha256Of(daemon);
+  assert.deepEqual(await run("pinned", fingerprint, cert, key), [3, 4]);
+  for (const message of await run("pinned", "0".repeat(64), cert, key)) {
+    assert.match(message, new RegExp(`^UNAVAILABLE .*none of those .* sha256 ${fingerprint}`));
+  }
+  for (const message of await run("pinned", fingerprint)) {
+    assert.match(message, /^UNAVAILABLE .*a client certificate is demanded/);
+  }
   assert.deepEqual(await run("grpc-js", ca, cert, key), [true]);
   assert.match((await run("grpc-js", ca))[0], /^(PERMISSION_DENIED|UNAVAILABLE) /);
   assert.match((await run("grpc-js", strangerCa, cert, key))[0], /^UNAVAILABLE /);
@@ -397,7 +410,7 @@ Deno.test("the command line speaks TLS and mTLS by flags and by variables", asyn
     MSGBUS_CONNECT_TLS_KEY: key,
   });
   assert.equal(ready.code, 0, ready.stderr);
-  const [, fingerprint = ""] = /sha256 ([0-9a-f]{64})/.exec(daemon.log) ?? [];
+  const fingerprint = sha256Of(daemon);
   const pinned = await runMsgbusd([
     ...pub,
     "--tls-fingerprint",
