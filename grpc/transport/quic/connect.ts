@@ -97,7 +97,7 @@ function toHash(fingerprint: string): { readonly algorithm: "sha-256"; readonly 
 
 /** What the runtime says of a certificate; only its text tells. */
 const CODES: readonly (readonly [RegExp, TlsConnectErrorCode])[] = [
-  [/invalid peer certificate: UnknownIssuer/, "untrusted"],
+  [/invalid peer certificate: (UnknownIssuer|BadSignature)/, "untrusted"],
   [/invalid peer certificate: (certificate )?(expired|not valid yet|Expired|NotValidYet)/, "expired"],
   [/invalid peer certificate: certificate not valid for name/, "wrong_name"],
 ];

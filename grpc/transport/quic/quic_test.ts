@@ -130,6 +130,13 @@ Deno.test("connectQuic says what is wrong with the server's certificate or proto
   expired.close();
 });
 
+Deno.test("connectQuic refuses a certificate of a stranger who has the authority's name", async () => {
+  const namesake = await CertificateAuthority.create();
+  const listener = listenQuic(LOCAL, await ServerTls.load(await namesake.issueLocal()), OPTIONS);
+  await assert.rejects(connectQuic(addressOf(listener), TRUSTING)(), { code: "untrusted" });
+  listener.close();
+});
+
 Deno.test("connectQuic takes a certificate by its fingerprint, whoever issued it and whatever its name is", async () => {
   const { cert, key } = await stranger.issue({ commonName: "device" });
   const listener = listenQuic(LOCAL, await ServerTls.load({ cert, key }), OPTIONS);
