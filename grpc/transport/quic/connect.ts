@@ -9,7 +9,10 @@ import { QuicByteStream } from "./quic_stream.ts";
 export interface QuicConnectOptions {
   /** What the connection carries (ALPN, RFC 7301): the listener's protocol. */
   readonly protocol: string;
-  /** Authorities that may vouch for the server, as PEM text, beside those that the runtime knows. */
+  /**
+   * Authorities that may vouch for the server, as PEM text, beside those that the runtime knows. A certificate that a server
+   * signed itself as an authority (`openssl req -x509`) is taken by its fingerprint only.
+   */
   readonly ca?: string;
   /**
    * SHA-256 of the certificates that the server may have, in place of `ca`: 64 hexadecimal digits each. Such a one is
@@ -107,6 +110,10 @@ function connectError(error: unknown, protocol: string, pinned: boolean): TlsCon
   const code = CODES.find(([pattern]) => pattern.test(message))?.[1];
   if (code === "untrusted" && pinned) {
     return new TlsConnectError("wrong_certificate", undefined, { cause: error });
+  }
+  if (/CaUsedAsEndEntity/.test(message)) {
+    const detail = "it is an authority's own, which QUIC takes by its fingerprint only";
+    return new TlsConnectError("untrusted", detail, { cause: error });
   }
   if (code === "wrong_name") return new TlsConnectError(code, message, { cause: error });
   if (code !== undefined) return new TlsConnectError(code, undefined, { cause: error });

@@ -154,6 +154,16 @@ Deno.test("connectQuic takes a certificate by its fingerprint, whoever issued it
   listener.close();
 });
 
+Deno.test("connectQuic says that it takes a certificate which its server signed as an authority by its fingerprint only", async () => {
+  const own = await stranger.own();
+  const listener = listenQuic(LOCAL, await ServerTls.load(own), OPTIONS);
+  const connect = (trust: Partial<QuicConnectOptions>) =>
+    connectQuic(addressOf(listener), { ...OPTIONS, ...trust })();
+  await assert.rejects(connect({ ca: own.cert }), { code: "untrusted", message: /by its fingerprint only/ });
+  (await connect({ fingerprints: [fingerprint(own.cert)] })).close();
+  listener.close();
+});
+
 Deno.test("listenQuic closes a client that opens no stream in time", async () => {
   const listener = listenQuic(LOCAL, good, { ...OPTIONS, handshakeTimeoutMs: 50 });
   const silent = await connectQuic(addressOf(listener), TRUSTING)();

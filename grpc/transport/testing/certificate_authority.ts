@@ -47,6 +47,11 @@ export class CertificateAuthority {
     return new CertificateAuthority(name, key, cert, "");
   }
 
+  /** Its own certificate and key, as a device has them that signed its own. */
+  async own(): Promise<KeyPair> {
+    return { cert: this.cert + this.chain, key: await keyText(this.#key) };
+  }
+
   /** An authority below this one. */
   async below(name: string): Promise<CertificateAuthority> {
     const key = await generateKey();
@@ -64,8 +69,7 @@ export class CertificateAuthority {
   async issue(description: CertificateDescription): Promise<KeyPair> {
     const key = await generateKey();
     const cert = await certificate(description, key.publicKey, this.#name, this.#key.privateKey, false);
-    const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", key.privateKey));
-    return { cert: cert + this.chain, key: pem("PRIVATE KEY", pkcs8) };
+    return { cert: cert + this.chain, key: await keyText(key) };
   }
 
   /** A server's certificate for this machine. */
@@ -77,6 +81,10 @@ export class CertificateAuthority {
 
 async function generateKey(namedCurve: Curve = "P-256"): Promise<CryptoKeyPair> {
   return await crypto.subtle.generateKey({ name: "ECDSA", namedCurve }, true, ["sign", "verify"]);
+}
+
+async function keyText({ privateKey }: CryptoKeyPair): Promise<string> {
+  return pem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
 }
 
 async function certificate(
