@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Channel, connectTcp, Status, StatusError } from "@msgbus/grpc";
 import { connect, MsgbusError } from "@msgbus/sdk";
+import { CertificateAuthority } from "../grpc/transport/testing/certificate_authority.ts";
 import { DaemonProcess, runMsgbusd, TempFolder } from "./daemon_process.ts";
 
 /** Makes a token with the command line. */
@@ -76,6 +77,43 @@ Deno.test("a daemon with --auth-file lets in whoever has a token, and each does 
   for (const token of [sensor, reader, worker, admin]) {
     assert(!daemon.log.includes(token) && !kept.includes(token), "a token is kept or logged");
   }
+});
+
+Deno.test("the owner of a client certificate does what its entry allows, over TLS and WebSocket, and a stranger nothing", async () => {
+  await using folder = await TempFolder.make();
+  const authority = await CertificateAuthority.create();
+  const put = async (name: string, text: string) => {
+    await Deno.writeTextFile(`${folder.path}/${name}`, text, { mode: 0o600 });
+    return `${folder.path}/${name}`;
+  };
+  const server = await authority.issueLocal();
+  const gateway = await authority.issue({ commonName: "x", dns: ["gateway.example"] });
+  const stranger = await authority.issue({ commonName: "gateway.example" });
+  const allow = { publish: ["gateway.>"], subscribe: [">"], fifo: ["jobs"] };
+  const entry = { name: "gateway", subjectAltName: "gateway.example", allow };
+  await using daemon = await DaemonProcess.start([
+    ...["--storage", "memory", "--listen", "https://127.0.0.1:0", "--listen", "wss://127.0.0.1:0"],
+    ...["--tls-cert", await put("cert.pem", server.cert), "--tls-key", await put("key.pem", server.key)],
+    ...["--tls-client-ca", await put("ca.pem", authority.cert)],
+    ...["--auth-file", await put("tokens.json", JSON.stringify({ certificates: [entry] }))],
+  ]);
+  for (const address of daemon.addresses) {
+    await using known = connect(address, { tls: { ca: authority.cert, ...gateway } });
+    await known.publish("gateway.a", "21.5");
+    assert.equal((await known.subscribe("gateway.a").nextBatch())?.at(-1)?.text(), "21.5");
+    await known.fifo("jobs").enqueue("resize");
+    await assert.rejects(known.publish("orders", "x"), failsWith("PERMISSION_DENIED"));
+    await assert.rejects(known.fifo("other").enqueue("x"), failsWith("PERMISSION_DENIED"));
+    await assert.rejects(
+      known.deleteRange("gateway.a", { from: 1, to: 1 }),
+      failsWith("PERMISSION_DENIED"),
+    );
+    await using unknown = connect(address, { tls: { ca: authority.cert, ...stranger } });
+    await assert.rejects(unknown.publish("gateway.a", "x"), failsWith("UNAUTHENTICATED"));
+    await assert.rejects(unknown.subscribe("gateway.a").nextBatch(), failsWith("UNAUTHENTICATED"));
+    assert.equal((await unknown.ready()).ready, true);
+  }
+  assert.equal(await daemon.stop(), 0, daemon.log);
 });
 
 Deno.test("SIGHUP takes the file of tokens up anew: revoked ones end, others go on, a broken file changes nothing", async () => {
