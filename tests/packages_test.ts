@@ -40,6 +40,14 @@ for (const name of ["proto", "grpc", "sdk"]) {
   });
 }
 
+Deno.test("the packages, and nothing else, could be published together, from the top", async () => {
+  const { success, text } = await deno(["publish", "--dry-run", "--allow-dirty"]);
+  assert.ok(success, text);
+  assert.doesNotMatch(text, /slow-type|Warning/);
+  const published = [...text.matchAll(/Simulating publish of (@[\w/]+)@/g)].map(([, name]) => name);
+  assert.deepEqual(published.sort(), ["@msgbus/grpc", "@msgbus/proto", "@msgbus/sdk"]);
+});
+
 /** Folders with schemas, and the code that is generated from them. */
 const SCHEMAS: Readonly<Record<string, readonly string[]>> = {
   "proto": ["msgbus/v1/msgbus_pb.ts"],
