@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Channel, type Connect, connectTcp } from "@msgbus/grpc";
+import { Channel, type Connect, connectTcp, Status } from "@msgbus/grpc";
 import { PublishRequestSchema } from "@msgbus/proto";
 import { connect, MsgbusError } from "@msgbus/sdk";
 import { DaemonProcess, runMsgbusd, TempFolder } from "./daemon_process.ts";
@@ -220,4 +220,17 @@ Deno.test("msgbusd holds a publisher's speed and memory while one subscriber is 
     }
   }
   await paused.close();
+});
+
+Deno.test("msgbusd tells whoever watches its health that it stops, before their call ends", async () => {
+  await using daemon = await DaemonProcess.start(["--storage", "memory"]);
+  const [hostname = "", port] = daemon.address.split(":");
+  await using channel = new Channel(connectTcp({ hostname, port: Number(port) }));
+  const watch = channel.serverStreaming("/grpc.health.v1.Health/Watch", new Uint8Array(0));
+  // HealthCheckResponse with the status SERVING, and then with NOT_SERVING.
+  assert.deepEqual(await watch.nextBatch(), [Uint8Array.of(8, 1)]);
+  const stopped = daemon.stop();
+  assert.deepEqual(await watch.nextBatch(), [Uint8Array.of(8, 2)]);
+  await assert.rejects(watch.nextBatch(), { code: Status.UNAVAILABLE });
+  assert.equal(await stopped, 0, daemon.log);
 });
