@@ -16,8 +16,15 @@ export interface GrpcLimits {
    * A call that has an open window and nothing waiting goes on up to the limit above.
    */
   readonly maxQueuedBytesAhead: number;
+  /**
+   * Bytes that may wait on all connections of a server together before only calls that have an open window and nothing
+   * waiting are let read more to send (`inTurn`): connections that take nothing can be many.
+   */
+  readonly maxQueuedBytesAheadOfAll: number;
   /** Calls of a connection that may read what to send at the same time (`inTurn`); the others wait in line. */
   readonly maxTurnsPerConnection: number;
+  /** The same over all connections of a server. */
+  readonly maxTurns: number;
   /** Bytes of messages whose end has not come yet, over all calls of a connection; a call that needs more ends with RESOURCE_EXHAUSTED. */
   readonly maxGatheringBytesPerConnection: number;
   /** The same over all connections of a server. */
@@ -63,7 +70,9 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = {
   maxQueuedBytes: 1_048_576,
   maxQueuedBytesPerConnection: 16_777_216,
   maxQueuedBytesAhead: 1_048_576,
+  maxQueuedBytesAheadOfAll: 16_777_216,
   maxTurnsPerConnection: 2,
+  maxTurns: 8,
   maxGatheringBytesPerConnection: 33_554_432,
   maxGatheringBytes: 268_435_456,
   maxConnections: 10_240,

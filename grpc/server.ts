@@ -1,3 +1,4 @@
+import { Backlog } from "./backlog.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_MIN_COMPRESS_BYTES } from "./compression/compression.ts";
@@ -5,6 +6,7 @@ import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
 import type { MethodHandler } from "./method.ts";
 import { ServerSession } from "./server_session.ts";
 import type { ByteStream, Listener } from "./transport/byte_stream.ts";
+import { TurnPool } from "./turn_pool.ts";
 
 /** How a server behaves where the defaults do not fit. */
 export interface GrpcServerOptions {
@@ -29,6 +31,8 @@ export class GrpcServer {
   readonly #clock: Clock;
   readonly #onError: (error: unknown, path: string) => void;
   readonly #gathering: ByteBudget;
+  readonly #backlog: Backlog;
+  readonly #turns: TurnPool;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Map<ServerSession, Promise<void>>();
   #stopping = false;
@@ -40,6 +44,8 @@ export class GrpcServer {
     this.#clock = options.clock ?? systemClock;
     this.#onError = options.onError ?? (() => {});
     this.#gathering = new ByteBudget(this.#limits.maxGatheringBytes);
+    this.#backlog = new Backlog(this.#limits.maxQueuedBytesAheadOfAll);
+    this.#turns = new TurnPool(this.#limits.maxTurns);
   }
 
   /** The services that it has methods of, such as "package.Service", in alphabetical order. */
@@ -80,6 +86,8 @@ export class GrpcServer {
       limits: this.#limits,
       clock: this.#clock,
       gathering: this.#gathering,
+      backlog: this.#backlog,
+      turns: this.#turns,
       minCompressBytes: this.#minCompressBytes,
       onError: this.#onError,
     });

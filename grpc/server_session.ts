@@ -22,6 +22,8 @@ export class ServerSession {
   readonly #plain = new Set<PlainRequest>();
   readonly #gathering: ByteBudget;
   readonly #turns: TurnLine;
+  /** What the server's backlog knows of this connection. */
+  #toldBytes = 0;
   /** What the last request said. */
   #head: RequestHead | undefined;
   #draining = false;
@@ -31,7 +33,7 @@ export class ServerSession {
     this.#methods = methods;
     this.#gathering = new ByteBudget(context.limits.maxGatheringBytesPerConnection, context.gathering);
     this.#context = context;
-    this.#turns = new TurnLine(context.limits.maxTurnsPerConnection);
+    this.#turns = new TurnLine(context.limits.maxTurnsPerConnection, context.turns);
     this.#session = new Session(
       "server",
       stream,
@@ -39,7 +41,7 @@ export class ServerSession {
       context.clock,
       (event) => this.#event(event),
       (error) => context.onError(error, "a connection"),
-      () => this.#turns.advance(),
+      () => this.#progressed(),
     );
   }
 
@@ -47,6 +49,7 @@ export class ServerSession {
   async run(): Promise<void> {
     await this.#session.run();
     this.#allGone();
+    this.#tellBacklog(0);
   }
 
   /** Whether its client has sent the preface and SETTINGS. */
@@ -85,6 +88,17 @@ export class ServerSession {
       call.fail(new StatusError(Status.UNAVAILABLE, "the server stops"));
     }
     this.#session.finish();
+  }
+
+  /** More or less may wait than before. */
+  #progressed(): void {
+    this.#tellBacklog(this.#session.connection.allQueuedBytes);
+    this.#turns.advance();
+  }
+
+  #tellBacklog(bytes: number): void {
+    this.#context.backlog.add(bytes - this.#toldBytes);
+    this.#toldBytes = bytes;
   }
 
   #event(event: Http2Event): void {

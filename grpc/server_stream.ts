@@ -1,3 +1,4 @@
+import type { Backlog } from "./backlog.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import type { Clock } from "./clock.ts";
 import type { Codec } from "./compression/codec.ts";
@@ -16,6 +17,7 @@ import type { Session } from "./session.ts";
 import { Status, StatusError } from "./status.ts";
 import type { PeerIdentity } from "./transport/peer_identity.ts";
 import type { TurnLine } from "./turn_line.ts";
+import type { TurnPool } from "./turn_pool.ts";
 
 const STATUS_200: HeaderField = { name: ":status", value: "200" };
 const CONTENT_TYPE: HeaderField = { name: "content-type", value: "application/grpc" };
@@ -37,6 +39,10 @@ export interface ServerStreamContext {
   readonly clock: Clock;
   /** What unfinished messages of all connections may hold. */
   readonly gathering: ByteBudget;
+  /** What waits for the peers of all connections. */
+  readonly backlog: Backlog;
+  /** The turns of all connections. */
+  readonly turns: TurnPool;
   /** Responses below this are not compressed. */
   readonly minCompressBytes: number;
   /** Told of errors that a handler threw and that its client must not see: no StatusError, or INTERNAL with a cause. */
@@ -274,7 +280,7 @@ export class ServerStream implements StreamingServerCall {
     const { connection } = this.#session;
     const { maxQueuedBytesAhead, maxQueuedBytesPerConnection } = this.#context.limits;
     const waiting = connection.allQueuedBytes;
-    if (waiting < maxQueuedBytesAhead) return true;
+    if (waiting < maxQueuedBytesAhead && !this.#context.backlog.full) return true;
     return waiting < maxQueuedBytesPerConnection && connection.queuedBytes(this.#id) === 0 &&
       connection.openBytes(this.#id) >= OPEN_WINDOW_BYTES;
   }

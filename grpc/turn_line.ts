@@ -1,3 +1,5 @@
+import type { TurnPool } from "./turn_pool.ts";
+
 /** Who may have to wait for its turn. */
 export interface TurnTaker {
   /** Whether there is room for what it would make. */
@@ -16,17 +18,19 @@ interface Waiting {
  */
 export class TurnLine {
   readonly #limit: number;
+  readonly #pool: TurnPool;
   readonly #waiting = new Set<Waiting>();
   #taken = 0;
 
-  /** At most `limit` have their turn at the same time. */
-  constructor(limit: number) {
+  /** At most `limit` have their turn at the same time, of those that all connections have. */
+  constructor(limit: number, pool: TurnPool) {
     this.#limit = limit;
+    this.#pool = pool;
   }
 
   /** Takes a turn at once; false where there is no room, or all turns are taken. To be followed by {@linkcode end}. */
   tryTake(taker: TurnTaker): boolean {
-    if (this.#taken >= this.#limit || !taker.hasRoom) return false;
+    if (this.#taken >= this.#limit || !taker.hasRoom || !this.#pool.tryTake(this)) return false;
     this.#taken++;
     return true;
   }
@@ -41,6 +45,7 @@ export class TurnLine {
   /** A turn is over. */
   end(): void {
     this.#taken--;
+    this.#pool.end();
     this.advance();
   }
 
@@ -49,6 +54,7 @@ export class TurnLine {
     for (const waiting of this.#waiting) {
       if (this.#taken >= this.#limit) return;
       if (!waiting.taker.hasRoom) continue;
+      if (!this.#pool.tryTake(this)) return;
       this.#waiting.delete(waiting);
       this.#taken++;
       waiting.go();
