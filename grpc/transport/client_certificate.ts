@@ -34,11 +34,11 @@ const UNTRUSTED: ReadonlySet<unknown> = new Set([
  * Who the client is. It is let in only where the runtime found its certificate good; that is asked of the certificates
  * themselves as well where a session was resumed, which the runtime lets in unseen.
  */
-export async function judgeClient(shown: ClientCertificate, tls: ServerTls): Promise<ClientVerdict> {
+export function judgeClient(shown: ClientCertificate, tls: ServerTls): ClientVerdict {
   const chain = chainOf(shown.getPeerX509Certificate());
   const [leaf] = chain;
   if (leaf === undefined) return { code: "no_client_certificate" };
-  const problem = !shown.authorized || shown.isSessionReused() ? await tls.chainProblem(chain) : undefined;
+  const problem = !shown.authorized || shown.isSessionReused() ? tls.chainProblem(chain) : undefined;
   if (problem !== undefined) return { code: `${problem}_client_certificate` };
   if (!shown.authorized) {
     // The runtime sees more than the chain: what the certificate may be used for, for example.

@@ -61,14 +61,14 @@ export class ServerTls {
    * Why a chain, leaf first, is not one of the client authorities', or undefined where it is. The TLS of the runtime
    * checks full handshakes; a resumed session it lets in unseen, even after the authorities were exchanged.
    */
-  async chainProblem(
+  chainProblem(
     chain: readonly X509Certificate[],
     nowMs: number = Date.now(),
-  ): Promise<"expired" | "untrusted" | undefined> {
+  ): "expired" | "untrusted" | undefined {
     const [leaf] = chain;
     if (leaf === undefined) return "untrusted";
     if (!isValidAt(leaf, nowMs)) return "expired";
-    return await this.#chains.leadTo(this.#roots, chain, nowMs) ? undefined : "untrusted";
+    return this.#chains.leadTo(this.#roots, chain, nowMs) ? undefined : "untrusted";
   }
 }
 

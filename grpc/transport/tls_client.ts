@@ -14,7 +14,7 @@ import { isAgreed, type TlsProtocol } from "./tls_protocol.ts";
 export interface TlsClientOptions {
   /**
    * The authorities that may vouch for the server, in place of those that the runtime knows; or the one that it
-   * signed itself. On Deno their keys must be RSA, Ed25519, or ECDSA with P-256, P-384 or P-521.
+   * signed itself. On Deno their keys must be RSA, Ed25519, or ECDSA with P-256 or P-384.
    */
   readonly ca?: string;
   /**
@@ -43,38 +43,30 @@ export function connectTls(
   options: TlsClientOptions = {},
   protocol: TlsProtocol = "h2",
 ): Connect {
-  let trusting: Promise<Trust> | undefined;
-  return async (signal) =>
-    await shakeHands(address, options, await (trusting ??= trustOf(options)), protocol, signal);
-}
-
-/** How a server's certificate is judged, read once from the options. */
-interface Trust {
-  /** The fingerprints that the certificate may have, where they decide. */
-  readonly fingerprints: readonly string[] | undefined;
-  /** Whether an authority of the options vouches for it, where that is asked beside the runtime. */
-  readonly vouchesFor: ((certificate: X509Certificate) => Promise<boolean>) | undefined;
-}
-
-/** Checks the options, since some runtimes take an unusable text as none at all. Throws TlsCredentialsError. */
-async function trustOf({ ca, fingerprints, cert, key }: TlsClientOptions): Promise<Trust> {
-  if (fingerprints !== undefined) requireNoAuthorityBeside(ca);
-  const trust: Trust = {
-    fingerprints: fingerprints === undefined ? undefined : readFingerprints(fingerprints),
-    vouchesFor: ca === undefined ? undefined : await voucher(await readCertificates("ca", ca)),
+  let checked: Promise<void> | undefined;
+  return async (signal) => {
+    await (checked ??= checkCredentials(options));
+    return await shakeHands(address, options, protocol, signal);
   };
-  if (cert === undefined && key === undefined) return trust;
+}
+
+/** Some runtimes take an unusable text as none at all. */
+async function checkCredentials({ ca, fingerprints, cert, key }: TlsClientOptions): Promise<void> {
+  if (fingerprints !== undefined) {
+    readFingerprints(fingerprints);
+    requireNoAuthorityBeside(ca);
+  }
+  if (ca !== undefined) await readCertificates("ca", ca);
+  if (cert === undefined && key === undefined) return;
   if (cert === undefined) throw new TlsCredentialsError("cert", "it is missing beside the key");
   if (key === undefined) throw new TlsCredentialsError("key", "it is missing beside the certificate");
   const [leaf] = await readCertificates("cert", cert);
   await requireKeyOf(leaf, key);
-  return trust;
 }
 
 async function shakeHands(
   address: TcpAddress,
-  { ca, cert, key, serverName }: TlsClientOptions,
-  { fingerprints: pinned, vouchesFor }: Trust,
+  { ca, fingerprints, cert, key, serverName }: TlsClientOptions,
   protocol: TlsProtocol,
   signal: AbortSignal | undefined,
 ): Promise<ByteStream> {
@@ -84,6 +76,8 @@ async function shakeHands(
   ]);
   const peer = `tls:${formatTcpAddress(address)}`;
   const name = serverName ?? address.hostname;
+  const pinned = fingerprints === undefined ? undefined : readFingerprints(fingerprints);
+  const isVouchedFor = ca === undefined || !("Deno" in globalThis) ? undefined : await lookFor(ca);
   // An IP address is no name to ask a server for (RFC 6066, 3).
   const servername = isIP(name) === 0 ? name : undefined;
   return await new Promise((resolve, reject) => {
@@ -120,30 +114,30 @@ async function shakeHands(
       );
     });
     socket.on("secureConnect", () => {
+      signal?.removeEventListener("abort", abort);
+      const certificate = socket.getPeerX509Certificate();
+      const problem = (pinned && pinProblem(certificate, pinned)) ?? problemOf(certificate, isVouchedFor);
+      if (problem !== undefined) {
+        socket.destroy();
+        return reject(problem);
+      }
+      if (!isAgreed(protocol, socket.alpnProtocol)) {
+        socket.destroy();
+        return reject(new TlsConnectError(protocol === "h2" ? "no_http2" : "no_http1"));
+      }
+      socket.setNoDelay(true);
       // With TLS 1.3 a server judges our certificate after the handshake is done for us.
       const ended = cert === undefined ? "client_certificate_required" : "client_certificate_refused";
-      // Made at once: while the certificate is judged, the other end may go away.
-      const stream = new NodeByteStream(socket, peer, {
-        explain: (error, silent) =>
-          silent && isEnd(error)
-            ? new TlsConnectError(ended, "so it seems, it ended the connection without a word", {
-              cause: error,
-            })
-            : error && TlsConnectError.from(error, name, protocol),
-      });
-      void problemOf(socket.getPeerX509Certificate(), pinned, vouchesFor).then((found) => {
-        signal?.removeEventListener("abort", abort);
-        const problem = found ??
-          (isAgreed(protocol, socket.alpnProtocol)
-            ? undefined
-            : new TlsConnectError(protocol === "h2" ? "no_http2" : "no_http1"));
-        if (problem === undefined) {
-          socket.setNoDelay(true);
-          return resolve(stream);
-        }
-        stream.close();
-        reject(problem);
-      });
+      resolve(
+        new NodeByteStream(socket, peer, {
+          explain: (error, silent) =>
+            silent && isEnd(error)
+              ? new TlsConnectError(ended, "so it seems, it ended the connection without a word", {
+                cause: error,
+              })
+              : error && TlsConnectError.from(error, name, protocol),
+        }),
+      );
     });
   });
 }
@@ -165,26 +159,22 @@ function pinProblem(
  * Why a certificate is not taken that the runtime has let pass. Of one that is not of version 3, or not well made, Deno
  * 2.9.6 does not check whether the server has its key, and of the authority only the name.
  */
-async function problemOf(
+function problemOf(
   certificate: X509Certificate | undefined,
-  fingerprints: readonly string[] | undefined,
-  vouchesFor: Trust["vouchesFor"],
-): Promise<TlsConnectError | undefined> {
-  const unpinned = fingerprints && pinProblem(certificate, fingerprints);
-  if (unpinned !== undefined) return unpinned;
-  if (certificate === undefined || (vouchesFor !== undefined && !await vouchesFor(certificate))) {
+  isVouchedFor: ((certificate: X509Certificate) => boolean) | undefined,
+): TlsConnectError | undefined {
+  if (certificate === undefined || isVouchedFor?.(certificate) === false) {
     return new TlsConnectError("untrusted");
   }
   return isVersion3(certificate.raw) ? undefined : new TlsConnectError("old_certificate");
 }
 
-/** Tells of the certificate that a server shows whether one of `roots` issued it, or is it; nothing where the runtime tells. */
-async function voucher(roots: readonly X509Certificate[]): Promise<Trust["vouchesFor"]> {
-  if (!("Deno" in globalThis)) return undefined;
-  const chains = await CertificateChains.load();
-  return async (certificate) =>
+/** Tells of the certificate that a server shows whether one of those in a PEM text issued it, or is it. */
+async function lookFor(ca: string): Promise<(certificate: X509Certificate) => boolean> {
+  const [roots, chains] = await Promise.all([readCertificates("ca", ca), CertificateChains.load()]);
+  return (certificate) =>
     roots.some(({ fingerprint256 }) => fingerprint256 === certificate.fingerprint256) ||
-    await chains.leadTo(roots, chainOf(certificate), Date.now());
+    chains.leadTo(roots, chainOf(certificate), Date.now());
 }
 
 /** Whether the other end just went away; what it said last may be lost with a reset. */

@@ -1,7 +1,6 @@
 import type { ByteStream, Listener } from "./byte_stream.ts";
 import { judgeClient } from "./client_certificate.ts";
 import { NodeByteStream } from "./node_socket.ts";
-import type { PeerIdentity } from "./peer_identity.ts";
 import type { ServerTls } from "./server_tls.ts";
 import { formatTcpAddress, type TcpAddress } from "./tcp.ts";
 import { isAgreed, type TlsProtocol } from "./tls_protocol.ts";
@@ -173,31 +172,21 @@ class NodeTlsListener implements TlsListener {
     if (!isAgreed(this.#protocol, secure.alpnProtocol)) {
       return this.#refuse(socket, REFUSAL_WITHOUT[this.#protocol]);
     }
-    if (tls.demandsClientCertificate) void this.#judge(socket, secure, remote, tls);
-    else this.#accept(socket, secure, remote);
-  }
-
-  /** Lets a client in whose certificate is good. Until it is let in, went away, or its time is over, it counts as a handshake. */
-  async #judge(socket: RawSocket, secure: SecureSocket, remote: string, tls: ServerTls): Promise<void> {
-    const gone = () => this.#end(socket);
-    secure.on("error", gone);
-    secure.on("close", gone);
-    const verdict = await judgeClient(secure, tls);
-    if (!this.#handshakes.has(socket)) secure.destroy();
-    else if ("code" in verdict) {
-      this.#dismiss(socket, secure, tlsRefusal(verdict.code, remote, verdict.detail));
-    } else this.#accept(socket, secure, remote, verdict.identity);
-  }
-
-  #accept(socket: RawSocket, secure: SecureSocket, remote: string, identity?: PeerIdentity): void {
+    const verdict = tls.demandsClientCertificate ? judgeClient(secure, tls) : { identity: undefined };
+    if ("code" in verdict) {
+      return this.#dismiss(socket, secure, tlsRefusal(verdict.code, remote, verdict.detail));
+    }
     this.#end(socket);
-    this.#ready.push(new NodeByteStream(secure, `tls:${remote}`, { identity }));
+    this.#ready.push(new NodeByteStream(secure, `tls:${remote}`, verdict));
     this.#wake?.();
   }
 
-  /** Refuses a client that would listen: it is told why. */
+  /** Refuses a client that would listen: it is told why. Until it went away, or its time is over, it counts as a handshake. */
   #dismiss(socket: RawSocket, secure: SecureSocket, refusal: TlsRefusal): void {
     this.#tell(socket, () => refusal);
+    const gone = () => this.#end(socket);
+    secure.on("error", gone);
+    secure.on("close", gone);
     // What it sent is read and thrown away: closing a socket with unread bytes would take our words with it.
     secure.resume();
     secure.end(this.#options.farewell?.(refusal.reason) ?? new Uint8Array(0));

@@ -20,11 +20,10 @@ export interface CertificateDescription {
 }
 
 const HOUR_MS = 3_600_000;
-/** What the key of an authority may be. The certificates that it issues have P-256 for theirs. */
-type Curve = "P-256" | "P-384" | "P-521";
+const ECDSA = { name: "ECDSA", namedCurve: "P-256" };
 const encoder = new TextEncoder();
 
-/** An authority of a test: makes certificates (RFC 5280) with ECDSA keys, signed with SHA-256 and valid around now. */
+/** An authority of a test: makes certificates (RFC 5280) with ECDSA keys, valid around now. */
 export class CertificateAuthority {
   /** Its own certificate, signed by itself or by the one above. */
   readonly cert: string;
@@ -41,8 +40,8 @@ export class CertificateAuthority {
   }
 
   /** A root. */
-  static async create(name = "test authority", curve: Curve = "P-256"): Promise<CertificateAuthority> {
-    const key = await generateKey(curve);
+  static async create(name = "test authority"): Promise<CertificateAuthority> {
+    const key = await generateKey();
     const cert = await certificate({ commonName: name }, key.publicKey, name, key.privateKey, true);
     return new CertificateAuthority(name, key, cert, "");
   }
@@ -79,8 +78,8 @@ export class CertificateAuthority {
   }
 }
 
-async function generateKey(namedCurve: Curve = "P-256"): Promise<CryptoKeyPair> {
-  return await crypto.subtle.generateKey({ name: "ECDSA", namedCurve }, true, ["sign", "verify"]);
+async function generateKey(): Promise<CryptoKeyPair> {
+  return await crypto.subtle.generateKey(ECDSA, true, ["sign", "verify"]);
 }
 
 async function keyText({ privateKey }: CryptoKeyPair): Promise<string> {
@@ -123,8 +122,7 @@ async function certificate(
   const signature = new Uint8Array(
     await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, issuerKey, body),
   );
-  const half = signature.length / 2;
-  const signatureDer = sequence(integer(signature.subarray(0, half)), integer(signature.subarray(half)));
+  const signatureDer = sequence(integer(signature.subarray(0, 32)), integer(signature.subarray(32)));
   return pem("CERTIFICATE", sequence(body, algorithm, der(0x03, Uint8Array.of(0), signatureDer)));
 }
 
