@@ -1,5 +1,15 @@
 const MAIN = new URL("../daemon/main.ts", import.meta.url).pathname;
 
+/** Whether a word of a task is a flag for what runs the code, and not for the code. */
+export function isEngineFlag(word: string): boolean {
+  return word.startsWith("--v8-flags=") || word === "--no-code-cache";
+}
+
+/** What `deno task start` gives to the engine: memory and speed are those of the daemon that users run. */
+const ENGINE_FLAGS: readonly string[] = JSON.parse(
+  Deno.readTextFileSync(new URL("../deno.json", import.meta.url)),
+).tasks.start.split(" ").filter(isEngineFlag);
+
 /** A daemon as a process of its own, as its users run it. */
 export class DaemonProcess implements AsyncDisposable {
   /** What it listens on, in the order of `--listen`. */
@@ -99,7 +109,7 @@ function command(
   env: Readonly<Record<string, string>>,
   within: readonly string[] = [],
 ): Deno.Command {
-  const [program = "", ...rest] = [...within, Deno.execPath(), "run", "-A", MAIN, ...args];
+  const [program = "", ...rest] = [...within, Deno.execPath(), "run", ...ENGINE_FLAGS, "-A", MAIN, ...args];
   return new Deno.Command(program, {
     args: rest,
     env: { NO_COLOR: "1", ...env },

@@ -1,7 +1,7 @@
 /** What is shipped: the executable's content and permissions, the unit, the image. */
 import assert from "node:assert/strict";
 import { readConfig } from "../daemon/config/read_config.ts";
-import { TempFolder } from "./daemon_process.ts";
+import { isEngineFlag, TempFolder } from "./daemon_process.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -15,6 +15,10 @@ async function tasks(): Promise<Tasks> {
 
 function permissions(command: string | undefined): string[] {
   return (command ?? "").split(" ").filter((word) => /^(-A$|--(allow|deny|ignore)-|--no-prompt)/.test(word));
+}
+
+function engineFlags(command: string | undefined): string[] {
+  return (command ?? "").split(" ").filter(isEngineFlag);
 }
 
 async function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -50,6 +54,15 @@ Deno.test("the executable has the permissions of `deno task start`, and these ar
     ]
   ) {
     assert.equal(start.includes(wide), false, wide);
+  }
+});
+
+Deno.test("every daemon, and so the executable, has the engine's flags of `deno task start`", async () => {
+  const all = await tasks();
+  const start = engineFlags(all["start"]);
+  assert.ok(start.length > 0);
+  for (const task of ["msgbus", "compile", "compile:arm64"]) {
+    assert.deepEqual(engineFlags(all[task]), start, task);
   }
 });
 
