@@ -6,6 +6,7 @@ import type { Compression } from "./compression/compression.ts";
 import { ErrorCode, errorCodeName } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
+import { StreamMap } from "./http2/stream_map.ts";
 import type { GrpcLimits } from "./limits.ts";
 import { Session } from "./session.ts";
 import type { ByteStream } from "./transport/byte_stream.ts";
@@ -16,7 +17,7 @@ export class ClientSession {
   readonly #limits: GrpcLimits;
   readonly #clock: Clock;
   readonly #compression: Compression | undefined;
-  readonly #calls = new Map<number, ClientStream>();
+  readonly #calls = new StreamMap<ClientStream>();
   readonly #gathering: ByteBudget;
   #usable = true;
   #lostReason = "the connection is closed";

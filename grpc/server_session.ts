@@ -3,6 +3,7 @@ import { acceptedEncodings, accepts, codecOf } from "./compression/encoding.ts";
 import { ErrorCode } from "./http2/error_code.ts";
 import type { Http2Event } from "./http2/event.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
+import { StreamMap } from "./http2/stream_map.ts";
 import type { MethodTable } from "./method.ts";
 import { PlainRequest } from "./plain_request.ts";
 import { readRequestHead, type RequestHead } from "./request_head.ts";
@@ -17,7 +18,7 @@ export class ServerSession {
   readonly #session: Session;
   readonly #methods: MethodTable;
   readonly #context: ServerStreamContext;
-  readonly #calls = new Map<number, ServerStream | PlainRequest>();
+  readonly #calls = new StreamMap<ServerStream | PlainRequest>();
   /** Those of them that are no gRPC. */
   readonly #plain = new Set<PlainRequest>();
   readonly #gathering: ByteBudget;
@@ -84,7 +85,7 @@ export class ServerSession {
 
   /** Ends all calls and closes. */
   abort(): void {
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.values()) {
       call.fail(new StatusError(Status.UNAVAILABLE, "the server stops"));
     }
     this.#session.finish();
@@ -212,6 +213,6 @@ export class ServerSession {
   }
 
   #allGone(): void {
-    for (const call of [...this.#calls.values()]) call.gone();
+    for (const call of this.#calls.values()) call.gone();
   }
 }

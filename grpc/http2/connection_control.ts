@@ -100,7 +100,7 @@ export class ConnectionControl {
 
   /** The server never looked at these streams: their calls may go elsewhere. */
   #dropBeyond(lastStreamId: number): void {
-    for (const stream of [...this.#streams.all()]) {
+    for (const stream of this.#streams.all()) {
       if (stream.id <= lastStreamId) continue;
       this.#streams.drop(stream, "by peer");
       this.#events.push({ type: "reset", streamId: stream.id, code: ErrorCode.REFUSED_STREAM, by: "peer" });

@@ -1,5 +1,6 @@
 import type { Http2Role } from "./role.ts";
 import type { Stream } from "./stream.ts";
+import { StreamMap } from "./stream_map.ts";
 
 /** How a stream that is in no table any more came to its end; one that was skipped never began. */
 export type HowClosed = "ended" | "by us" | "by peer" | "skipped";
@@ -15,7 +16,7 @@ const FIRST_ID: Readonly<Record<Http2Role, number>> = { client: 1, server: 2 };
 
 /** The open streams of a connection, and what is known of the others by their number (RFC 9113 §5.1.1). */
 export class StreamTable {
-  readonly #open = new Map<number, Stream>();
+  readonly #open = new StreamMap<Stream>();
   readonly #resets = new Map<number, "by us" | "by peer">();
   /** Numbers that the peer passed over, each pair inclusive. */
   readonly #gaps: (readonly [from: number, to: number])[] = [];
@@ -78,8 +79,8 @@ export class StreamTable {
     return this.#open.get(id);
   }
 
-  /** All open streams. */
-  all(): IterableIterator<Stream> {
+  /** All open streams, by their numbers, in a list of its own. */
+  all(): Stream[] {
     return this.#open.values();
   }
 

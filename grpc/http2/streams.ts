@@ -72,8 +72,8 @@ export class Streams {
     return this.#table.get(streamId);
   }
 
-  /** All open streams. */
-  all(): IterableIterator<Stream> {
+  /** All open streams, by their numbers, in a list of its own. */
+  all(): Stream[] {
     return this.#table.all();
   }
 
