@@ -49,7 +49,7 @@ export class ClientSession {
   async run(): Promise<void> {
     const broken = await this.#session.run();
     if (broken instanceof Error) this.#lostReason = `the connection broke: ${broken.message}`;
-    this.#lose();
+    this.#lose(broken);
   }
 
   /** Starts a call with its header fields; undefined when the connection takes none any more. Waits for a free stream. */
@@ -150,9 +150,9 @@ export class ClientSession {
     if (!this.#usable && this.#calls.size === 0) this.#session.finish();
   };
 
-  #lose(): void {
+  #lose(cause?: unknown): void {
     this.#usable = false;
-    for (const call of [...this.#calls.values()]) call.connectionLost(this.#lostReason);
+    for (const call of this.#calls.values()) call.connectionLost(this.#lostReason, cause);
     this.wakeWaiting();
   }
 }

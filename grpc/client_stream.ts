@@ -185,8 +185,8 @@ export class ClientStream {
   }
 
   /** The connection is gone. */
-  connectionLost(reason: string): void {
-    this.#finishWith(new StatusError(Status.UNAVAILABLE, reason));
+  connectionLost(reason: string, cause: unknown): void {
+    this.#finishWith(new StatusError(Status.UNAVAILABLE, reason, { cause }));
   }
 
   /** All queued bytes have left. */

@@ -4,10 +4,12 @@ import { Channel } from "./channel.ts";
 import { refusalFarewell } from "./refusal_farewell.ts";
 import { GrpcServer } from "./server.ts";
 import type { ServerCall } from "./server_call.ts";
-import { StatusError } from "./status.ts";
+import { Status, StatusError } from "./status.ts";
+import { connectTcp } from "./transport/tcp.ts";
 import { ServerTls } from "./transport/server_tls.ts";
 import { CertificateAuthority } from "./transport/testing/certificate_authority.ts";
 import { connectTls, type TlsClientOptions } from "./transport/tls_client.ts";
+import { TlsConnectError } from "./transport/tls_connect_error.ts";
 import { listenTls } from "./transport/tls_server.ts";
 
 const authority = await CertificateAuthority.create();
@@ -37,6 +39,11 @@ class TlsServer implements AsyncDisposable {
     const tls = await ServerTls.load({ ...await authority.issueLocal(), clientCa: authority.cert });
     const listener = await listenTls({ hostname: "127.0.0.1", port: 0 }, tls, { farewell: refusalFarewell });
     return new TlsServer(server, server.serve(listener), Number(/:(\d+)$/.exec(listener.address)?.[1]));
+  }
+
+  /** One that speaks no TLS. */
+  plainChannel(): Channel {
+    return new Channel(connectTcp({ hostname: "127.0.0.1", port: this.#port }));
   }
 
   channel(tls: TlsClientOptions): Channel {
@@ -82,6 +89,18 @@ Deno.test("a client whose certificate is not accepted hears why (RFC 9113, 7: IN
     });
   }
   assert.deepEqual(server.calls, []);
+});
+
+Deno.test("a call without TLS to a port that speaks only TLS has that as its cause", async () => {
+  await using server = await TlsServer.start();
+  await using channel = server.plainChannel();
+  await assert.rejects(channel.unary("/t.T/Echo", new Uint8Array(1)), (error) => {
+    assert.ok(error instanceof StatusError);
+    assert.equal(error.code, Status.UNAVAILABLE);
+    assert.ok(error.cause instanceof TlsConnectError);
+    assert.equal(error.cause.code, "tls_only");
+    return true;
+  });
 });
 
 Deno.test("a server that shuts down lets a call over TLS finish", async () => {
