@@ -66,7 +66,12 @@ export class Arrivals {
 
   /** Hands what was committed to the consumers that wait for it. */
   wake(): void {
-    for (const consumer of this.#consumers) consumer.wake();
+    let needed = Infinity;
+    for (const consumer of this.#consumers) {
+      consumer.wake();
+      needed = Math.min(needed, consumer.sequence + 1);
+    }
+    this.#recent.dropBefore(needed);
   }
 
   /** Messages from a sequence on out of memory; undefined when they must be read from the store. */

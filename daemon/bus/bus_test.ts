@@ -51,6 +51,7 @@ Deno.test("Bus.publish answers the whole stored message", async () => {
     headers,
     deleted: false,
     encoded: undefined,
+    encodedRun: undefined,
   });
   const empty = { tenantId: "", blName: "", deviceId: "" };
   for (const origin of [undefined, empty, { ...LOCAL }]) {

@@ -205,6 +205,22 @@ async function lastOf(bus: Bus) {
   return (await consumer.next(LIMITS)).messages;
 }
 
+Deno.test("Consumer: what all consumers have is not kept in memory, what one lacks is", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store);
+  const [quick, slow] = [await consume(bus, "t"), await consume(bus, "t")];
+  for (let i = 1; i <= 3; i++) {
+    const waiting = quick.next(LIMITS);
+    await publishText(bus, "t", `${i}`);
+    assert.deepEqual((await waiting).messages.map(textOf), [`${i}`]);
+  }
+  assert.deepEqual(await drain(slow), ["1", "2", "3"]);
+  assert.equal(store.reads, 0);
+  await publishText(bus, "t", "4"); // with it goes what both have
+  assert.deepEqual(await drain(await consume(bus, "t")), ["1", "2", "3", "4"]);
+  assert.equal(store.reads, 1);
+});
+
 Deno.test("Consumer.next waits for what matches, and gives live messages without reading the store", async () => {
   const store = new HeldStore();
   const bus = await openTestBus(store);

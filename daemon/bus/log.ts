@@ -88,7 +88,13 @@ export class Log {
 
   /** Hands what was committed to the subscribers that wait for it. */
   wake(): void {
-    for (const subscription of this.#subscriptions) subscription.wake();
+    let needed = Infinity;
+    for (const subscription of this.#subscriptions) {
+      subscription.wake();
+      needed = Math.min(needed, subscription.cursor);
+    }
+    // What nobody waits for would grow old, and cost the collector more than all that leaves at once.
+    this.#recent.dropBefore(needed);
     this.#arrivals.wake();
     this.#changed(this);
   }

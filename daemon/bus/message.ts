@@ -26,6 +26,11 @@ export class Message {
    * The bus neither reads nor writes it.
    */
   encoded: unknown = undefined;
+  /**
+   * The same of the messages that follow one another from this one on. A WeakMap in place of these slots would keep each
+   * message until the collector goes through everything.
+   */
+  encodedRun: unknown = undefined;
 
   /** `id` is the text, or has it and makes it when it is asked for: that costs more than all the rest. */
   constructor(

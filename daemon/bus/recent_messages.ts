@@ -48,7 +48,7 @@ export class RecentBudget {
   }
 }
 
-/** Left-over places at the front of the array are given back beyond this many. */
+/** Left-over places at the front of the array are given back beyond this many; all of them where nothing is left. */
 const COMPACT_AT = 1_024;
 
 /** The newest messages of one log, or of all, without a gap up to the newest, shared by all who follow live. */
@@ -105,10 +105,18 @@ export class RecentMessages {
     this.#start++;
     this.#bytes -= entry.bytes;
     this.#budget.remove(entry);
-    if (this.#start >= COMPACT_AT && this.#start * 2 >= this.#entries.length) {
+    if (this.#start === this.#entries.length) {
+      this.#entries.length = 0;
+      this.#start = 0;
+    } else if (this.#start >= COMPACT_AT && this.#start * 2 >= this.#entries.length) {
       this.#entries = this.#entries.slice(this.#start);
       this.#start = 0;
     }
+  }
+
+  /** Forgets the messages before a place: whoever keeps up has them. */
+  dropBefore(place: number): void {
+    for (let { first } = this; first !== undefined && first < place; first = this.first) this.dropOldest();
   }
 
   /**

@@ -35,6 +35,19 @@ Deno.test("RecentMessages keeps the newest within the bounds of its log", () => 
   assert.equal(budget.bytes, 5 * COST);
 });
 
+Deno.test("RecentMessages.dropBefore forgets what is before a place, and goes on with what comes", () => {
+  const budget = new RecentBudget(DEFAULT_BUS_LIMITS);
+  const recent = new RecentMessages(budget, DEFAULT_BUS_LIMITS);
+  recent.dropBefore(1);
+  for (let head = 5; head <= 9; head++) recent.push(message(head));
+  recent.dropBefore(7);
+  assert.deepEqual([heads(recent, 6), heads(recent, 7), budget.bytes], [undefined, [7, 8, 9], 3 * COST]);
+  recent.dropBefore(Infinity);
+  assert.deepEqual([recent.first, budget.bytes], [undefined, 0]);
+  recent.push(message(10));
+  assert.deepEqual([heads(recent, 9), heads(recent, 10)], [undefined, [10]]);
+});
+
 Deno.test("RecentMessages.page keeps to both bounds and gives at least one", () => {
   const recent = new RecentMessages(new RecentBudget(DEFAULT_BUS_LIMITS), DEFAULT_BUS_LIMITS);
   for (let head = 1; head <= 5; head++) recent.push(message(head));

@@ -34,6 +34,11 @@ export class Subscription {
     log.join(this);
   }
 
+  /** The head of the message that comes next. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
   /** Whether messages are committed that {@link next} has not returned yet: then it does not wait for new ones. */
   get behind(): boolean {
     return this.#cursor <= this.#log.head;

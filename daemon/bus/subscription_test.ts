@@ -44,6 +44,23 @@ Deno.test("Subscription.next gives live subscribers the same message without rea
   assert.equal(store.reads, 0);
 });
 
+Deno.test("Subscription: what all followers of a log have is not kept in memory, what one lacks is", async () => {
+  const store = new CountingStore();
+  const bus = await openTestBus(store);
+  const [quick, slow] = [follow(bus), follow(bus)];
+  for (let i = 1; i <= 3; i++) {
+    const waiting = quick.next();
+    await publishText(bus, "t", `${i}`);
+    assert.deepEqual((await waiting).map(textOf), [`${i}`]);
+  }
+  assert.deepEqual((await slow.next()).map(textOf), ["1", "2", "3"]);
+  assert.equal(store.reads, 0);
+  await publishText(bus, "t", "4"); // with it goes what both have
+  const late = follow(bus, 2);
+  assert.deepEqual((await late.next()).map(textOf), ["2", "3", "4"]);
+  assert.equal(store.reads, 1);
+});
+
 Deno.test("Subscription.next of a log that comes later starts at its own first head", async () => {
   const bus = await openTestBus(new MemoryStore());
   const [first, third] = [follow(bus), follow(bus, 3)];

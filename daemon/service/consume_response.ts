@@ -29,14 +29,22 @@ interface Run {
   readonly messages: readonly Uint8Array[];
 }
 
-/** A run that was encoded for another consumer already. */
-interface EncodedRun {
-  readonly messages: readonly Message[];
-  readonly encoded: Uint8Array;
-}
+/** A run that was encoded for another consumer already: those that follow live are handed the same messages. */
+class EncodedRun {
+  readonly #messages: readonly Message[];
+  readonly bytes: Uint8Array;
 
-/** By its first message: consumers that follow live are handed the same ones. */
-const encodedRuns = new WeakMap<Message, EncodedRun>();
+  constructor(messages: readonly Message[], bytes: Uint8Array) {
+    this.#messages = messages;
+    this.bytes = bytes;
+  }
+
+  /** Whether it has these messages of a list and no other. */
+  has(messages: readonly Message[], from: number, to: number): boolean {
+    return this.#messages.length === to - from &&
+      this.#messages.every((message, at) => message === messages[from + at]);
+  }
+}
 
 const writer = new MessageWriter();
 
@@ -135,13 +143,8 @@ function keptRun(
 }
 
 function encodedRun(messages: readonly Message[], from: number, to: number, first: Message): Uint8Array {
-  const known = encodedRuns.get(first);
-  if (
-    known?.messages.length === to - from &&
-    known.messages.every((message, at) => message === messages[from + at])
-  ) {
-    return known.encoded;
-  }
+  const known = first.encodedRun;
+  if (known instanceof EncodedRun && known.has(messages, from, to)) return known.bytes;
   writer.clear();
   for (let at = from; at < to; at++) {
     const message = messages[at];
@@ -149,9 +152,9 @@ function encodedRun(messages: readonly Message[], from: number, to: number, firs
     const { id, createdAtMs, payload, headers, deleted } = message;
     writer.add(id, createdAtMs, payload, headers, deleted);
   }
-  const encoded = writer.written.slice();
-  encodedRuns.set(first, { messages: messages.slice(from, to), encoded });
-  return encoded;
+  const bytes = writer.written.slice();
+  first.encodedRun = new EncodedRun(messages.slice(from, to), bytes);
+  return bytes;
 }
 
 function assemble(
