@@ -1,23 +1,29 @@
+/** The part that a new wait has in what is usual. */
+const NEW_PART = 1 / 8;
+
 /**
- * Whether a thread waits awake: as long as its waits are short. One that was longer than the limit is taken for the
- * pace of what it waits for, so that the next one sleeps at once, and costs nothing, until a wait was short again.
+ * Whether a thread waits awake, and how long: as long as waits are usually short. One that is longer for once, because
+ * somebody had the other thread's processor, is no reason to fall asleep: being woken takes longer than most of them. Where
+ * they have become long, waits sleep at once, and cost nothing, until they are short again.
  */
 export class AdaptiveSpin {
-  readonly #limitMs: number;
-  #short = true;
+  readonly #shortMs: number;
+  readonly #mostMs: number;
+  #usualMs = 0;
 
-  /** With a limit of 0 it never waits awake. */
-  constructor(limitMs: number) {
-    this.#limitMs = limitMs;
+  /** Waits of less than `shortMs` are short; `mostMs` are waited awake at most. With 0 and 0 it never waits awake. */
+  constructor(shortMs: number, mostMs: number) {
+    this.#shortMs = shortMs;
+    this.#mostMs = mostMs;
   }
 
   /** Milliseconds to wait awake before falling asleep. */
   get ms(): number {
-    return this.#short ? this.#limitMs : 0;
+    return this.#usualMs < this.#shortMs ? this.#mostMs : 0;
   }
 
   /** To be told how long each wait took in all, awake and asleep. */
   waited(ms: number): void {
-    this.#short = ms < this.#limitMs;
+    this.#usualMs += (Math.min(ms, this.#mostMs) - this.#usualMs) * NEW_PART;
   }
 }

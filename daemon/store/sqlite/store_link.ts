@@ -5,18 +5,11 @@ import { readAnswer, readOpened } from "./answer.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { FrameReader } from "./frame.ts";
-import { ANSWER_SPIN_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
+import { LONE_CALLS, LOOK_MS, MOST_SPIN_MS, SHORT_ANSWER_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
+import { PendingCalls } from "./pending_calls.ts";
 import { PipeReader, PipeWriter, sharedPipeMemory } from "./shared_pipe.ts";
-import { OPEN_CALL, type ThreadStart } from "./thread_start.ts";
-
-interface PendingCall {
-  readonly answered: (body: ByteReader) => void;
-  readonly failed: (error: StoreError) => void;
-}
-
-/** Call numbers wrap here; by then the calls with the same number have long been answered. */
-const CALL_NUMBERS = 2 ** 32;
+import type { ThreadStart } from "./thread_start.ts";
 
 /** The event loop's end of the store thread: sends calls through one pipe, settles them by answers from the other. */
 export class StoreLink {
@@ -24,11 +17,12 @@ export class StoreLink {
   readonly #outbox: Outbox;
   readonly #pipe: PipeReader;
   readonly #frames: FrameReader;
-  readonly #spin = new AdaptiveSpin(WAITING_AWAKE_PAYS ? ANSWER_SPIN_MS : 0);
-  readonly #pending = new Map<number, PendingCall>();
-  #lastCall = OPEN_CALL;
-  /** Whether one caller waits for one message. */
-  #alone = false;
+  readonly #spin = WAITING_AWAKE_PAYS
+    ? new AdaptiveSpin(SHORT_ANSWER_MS, MOST_SPIN_MS)
+    : new AdaptiveSpin(0, 0);
+  readonly #pending = new PendingCalls();
+  /** Calls in a row that were of one message, with no other under way. */
+  #loneCalls = 0;
   /** Set while nothing is pending. */
   #called: (() => void) | undefined;
   #ended: StoreError | undefined;
@@ -51,7 +45,7 @@ export class StoreLink {
   static async open(options: DatabaseOptions): Promise<OpenedStore & { readonly link: StoreLink }> {
     const link = new StoreLink(options);
     const opened = new Promise<OpenedStore>((resolve, reject) => {
-      link.#pending.set(OPEN_CALL, { answered: (body) => resolve(readOpened(body)), failed: reject });
+      link.#pending.add({ answered: (body) => resolve(readOpened(body)), failed: reject });
     });
     void link.#receive(); // ends with the thread, and never fails
     try {
@@ -66,10 +60,14 @@ export class StoreLink {
   call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>, messages = 1): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
-      const call = this.#lastCall = (this.#lastCall + 1) % CALL_NUMBERS;
-      this.#outbox.send(encode(call));
-      this.#pending.set(call, { answered: (body) => resolve(decode(body)), failed: reject });
-      this.#alone = messages === 1 && this.#pending.size === 1;
+      const call = this.#pending.add({ answered: (body) => resolve(decode(body)), failed: reject });
+      try {
+        this.#outbox.send(encode(call));
+      } catch (error) {
+        this.#pending.take(call);
+        throw error;
+      }
+      this.#loneCalls = messages === 1 && this.#pending.size === 1 ? this.#loneCalls + 1 : 0;
       this.#called?.();
     });
   }
@@ -98,24 +96,25 @@ export class StoreLink {
   async #nextAnswer(): Promise<void> {
     const begin = performance.now();
     // Where many wait there is other work for this processor.
-    if (!this.#alone || !await this.#pollForAnswer(begin + this.#spin.ms)) await this.#pipe.filled();
+    if (this.#loneCalls < LONE_CALLS || !await this.#pollForAnswer(begin + this.#spin.ms)) {
+      await this.#pipe.filled();
+    }
     this.#spin.waited(performance.now() - begin);
   }
 
-  /** Looks for an answer in every turn of the event loop, until `end`; the loop does its other work in between. */
+  /** Looks for an answer until `end`; the event loop does its other work in between. */
   async #pollForAnswer(end: number): Promise<boolean> {
     while (performance.now() < end) {
+      if (this.#pipe.spinForBytes(LOOK_MS)) return true;
       await new Promise<void>((resolve) => setImmediate(resolve));
-      if (this.#pipe.available > 0) return true;
     }
-    return false;
+    return this.#pipe.available > 0;
   }
 
   #settle(frame: Uint8Array<ArrayBuffer>): void {
     const body = new ByteReader(frame);
     const { call, error } = readAnswer(body);
-    const pending = this.#pending.get(call);
-    this.#pending.delete(call);
+    const pending = this.#pending.take(call);
     if (error === undefined) pending?.answered(body);
     else pending?.failed(error);
   }
@@ -123,7 +122,6 @@ export class StoreLink {
   #crash(reason: string): void {
     const wish = "restart msgbusd and report this";
     this.#ended ??= new StoreError("broken", `Cannot use the store: its thread failed: ${reason}; ${wish}`);
-    for (const pending of this.#pending.values()) pending.failed(this.#ended);
-    this.#pending.clear();
+    for (const pending of this.#pending.takeAll()) pending.failed(this.#ended);
   }
 }

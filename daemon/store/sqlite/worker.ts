@@ -11,9 +11,11 @@ import { FrameReader } from "./frame.ts";
 import {
   CHECKPOINT_RETRY_MS,
   INTAKE_BYTES,
+  LONE_CALLS,
+  MOST_SPIN_MS,
   READ_TURN_BYTES,
   READ_TURN_MS,
-  REQUEST_SPIN_MS,
+  SHORT_REQUEST_MS,
   WAITING_AWAKE_PAYS,
 } from "./limits.ts";
 import { messagesOf, type ReadRequest, type WriteRequest } from "./request.ts";
@@ -35,14 +37,16 @@ class StoreThread {
   readonly #to = new ByteWriter();
   readonly #database: Database;
   readonly #requests: RequestReader;
-  readonly #spin = new AdaptiveSpin(WAITING_AWAKE_PAYS ? REQUEST_SPIN_MS : 0);
+  readonly #spin = WAITING_AWAKE_PAYS
+    ? new AdaptiveSpin(SHORT_REQUEST_MS, MOST_SPIN_MS)
+    : new AdaptiveSpin(0, 0);
   readonly #writes: WriteRequest[] = [];
   readonly #reads: WaitingRead[] = [];
   /** Writes ever taken in, and those of them that were answered. */
   #writesTaken = 0;
   #writesAnswered = 0;
-  /** Whether the last commit was of one message. */
-  #alone = false;
+  /** Commits in a row that were of one message. */
+  #loneCommits = 0;
   #closeCall: number | undefined;
 
   constructor(pipe: PipeReader, answers: PipeWriter, database: Database) {
@@ -68,7 +72,7 @@ class StoreThread {
   #awaitRequest(): void {
     const begin = performance.now();
     // Where several share a commit, others need this processor to send the next ones.
-    if (!this.#pipe.spinForBytes(this.#alone ? this.#spin.ms : 0)) {
+    if (!this.#pipe.spinForBytes(this.#loneCommits >= LONE_CALLS ? this.#spin.ms : 0)) {
       this.#pipe.awaitBytes(this.#database.erasureDue ? CHECKPOINT_RETRY_MS : Infinity);
     }
     this.#spin.waited(performance.now() - begin);
@@ -99,7 +103,8 @@ class StoreThread {
   #commitOnce(): void {
     const [first] = this.#writes;
     const count = this.#database.commit(this.#writes, this.#to);
-    this.#alone = count === 1 && first !== undefined && messagesOf(first) === 1;
+    const isLone = count === 1 && first !== undefined && messagesOf(first) === 1;
+    this.#loneCommits = isLone ? this.#loneCommits + 1 : 0;
     this.#writes.splice(0, count);
     this.#writesAnswered += count;
     this.#send();
