@@ -23,7 +23,10 @@ import { readyWithMany, residentGrowth, tombstones, writtenAndKept } from "./sto
 const PAYLOAD_BYTES = 100;
 const ROUNDS = 3;
 
-/** Publishes before a rate is taken: what is measured is a daemon that runs, not its compiler. */
+/**
+ * Publishes before a rate is taken, in the way that is measured: that shall be a daemon that runs, and not its compiler,
+ * which works on what is new in each way for some seconds.
+ */
 const WARMING_CALLS = 20_000;
 const STORED_MESSAGES = 1_000_000;
 
@@ -51,7 +54,7 @@ class Bench {
   ): Promise<number> {
     await using daemon = await DaemonProcess.start(["--storage", storage, "--data", this.newData()]);
     const load = { address: daemon.address, bodyFile: this.bodyFile };
-    await h2loadRate({ ...load, connections: 1, streams: 50, calls: WARMING_CALLS });
+    await h2loadRate({ ...load, connections, streams, calls: WARMING_CALLS });
     const rate = await h2loadRate({ ...load, connections, streams, calls });
     await requireStored(daemon.address, WARMING_CALLS + calls);
     await daemon.stop();
