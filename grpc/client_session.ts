@@ -130,7 +130,7 @@ export class ClientSession {
         return;
       case "failed":
         this.#lostReason = `the connection failed: ${event.error.message}`;
-        return this.#lose();
+        return this.#lose(event.error);
       case "pong":
       case "idle":
       case "stalled":

@@ -40,6 +40,8 @@ export class PeerWorker {
   /** Whether the connection that ended last had held for a while: then a new one may come at once. */
   #held = false;
   #cancelHeld: () => void = () => {};
+  /** Failures in a row by which the peer would not have this node, or is not to be had. */
+  #refusals = 0;
   #wake: () => void = () => {};
   #cancelSteady: () => void = () => {};
 
@@ -90,10 +92,11 @@ export class PeerWorker {
       if (reason !== state.lastError) state.peerChanged();
       state.lastError = reason;
       const unreachable = failure instanceof PeerError && failure.code === "unreachable";
+      this.#refusals = unreachable ? 0 : this.#refusals + 1;
       // Who can't be reached is probed, so that a link that comes up again is used at once; everybody else is spared.
       const waitMs = unreachable
         ? (this.#held ? AT_ONCE_MS * random() : PROBE_INTERVAL_MS * (0.5 + random() / 2))
-        : backoffMs(state.consecutiveFailures, random);
+        : backoffMs(this.#refusals, random);
       events.failed(state.peer, state.lastError, waitMs);
       await this.#wait(waitMs);
     }
@@ -138,7 +141,10 @@ export class PeerWorker {
     this.#cancelHeld();
     this.#cancelHeld = timer(HELD_MS, () => this.#held = true);
     this.#cancelSteady();
-    this.#cancelSteady = timer(STEADY_MS, () => state.consecutiveFailures = 0);
+    this.#cancelSteady = timer(STEADY_MS, () => {
+      state.consecutiveFailures = 0;
+      this.#refusals = 0;
+    });
     events.connected(state.peer, identity, mode);
   }
 

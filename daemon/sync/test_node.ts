@@ -36,6 +36,8 @@ export class TestNode implements AsyncDisposable {
   readonly store: Store;
   /** What people would read in the log. */
   readonly events: string[] = [];
+  /** Milliseconds between attempts to reach a peer. */
+  readonly waits: number[] = [];
   readonly #server: GrpcServer;
   readonly #listener = listenMemory();
   readonly #stopping = new AbortController();
@@ -51,7 +53,10 @@ export class TestNode implements AsyncDisposable {
       poll: { intervalMs: pollMs, batchLimit: 100 },
       events: {
         connected: (peer, _, mode) => this.events.push(`${peer} ${mode}`),
-        failed: (peer, reason) => this.events.push(`${peer} failed: ${reason}`),
+        failed: (peer, reason, waitMs) => {
+          this.events.push(`${peer} failed: ${reason}`);
+          this.waits.push(waitMs);
+        },
         forked: (peer, topic) => this.events.push(`${peer} forked: ${topic}`),
         logFailed: (peer, topic, _, reason) => this.events.push(`${peer} ${topic}: ${reason}`),
       },
