@@ -516,8 +516,9 @@ export class Bus {
     checkNotReserved(action, topic);
   }
 
+  /** Whole milliseconds since the Unix epoch; a clock before that stands at it, since times have no sign on the wire. */
   #now(): number {
-    return Math.trunc(this.#clock());
+    return Math.max(0, Math.trunc(this.#clock()));
   }
 }
 

@@ -57,7 +57,7 @@ export class RecentMessages {
   readonly #limits: BusLimits;
   readonly #place: (message: Message) => number;
   /** Entries from `#start` on are in use. */
-  #entries: Entry[] = [];
+  #entries: (Entry | undefined)[] = [];
   #start = 0;
   #bytes = 0;
 
@@ -102,7 +102,7 @@ export class RecentMessages {
   dropOldest(): void {
     const entry = this.#entries[this.#start];
     if (entry === undefined) return;
-    this.#start++;
+    this.#entries[this.#start++] = undefined; // until the array is made anew it would stay in memory
     this.#bytes -= entry.bytes;
     this.#budget.remove(entry);
     if (this.#start === this.#entries.length) {

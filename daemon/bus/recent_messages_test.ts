@@ -48,6 +48,18 @@ Deno.test("RecentMessages.dropBefore forgets what is before a place, and goes on
   assert.deepEqual([heads(recent, 9), heads(recent, 10)], [undefined, [10]]);
 });
 
+Deno.test("RecentMessages holds nothing of a message that it has dropped, also while others are there", () => {
+  const limits = { ...DEFAULT_BUS_LIMITS, recentMessagesPerLog: 3 };
+  const recent = new RecentMessages(new RecentBudget(limits), limits);
+  const before = Deno.memoryUsage().external;
+  for (let head = 1; head <= 600; head++) {
+    recent.push(new Message("t", LOCAL, head, head, `${head}`, 1, new Uint8Array(1 << 20), NO_BYTES, false));
+  }
+  assert.deepEqual(heads(recent, 598), [598, 599, 600]);
+  // The collector is driven by what lies outside of its heap.
+  assert.ok(Deno.memoryUsage().external - before < 300 << 20, "600 MiB went through");
+});
+
 Deno.test("RecentMessages.page keeps to both bounds and gives at least one", () => {
   const recent = new RecentMessages(new RecentBudget(DEFAULT_BUS_LIMITS), DEFAULT_BUS_LIMITS);
   for (let head = 1; head <= 5; head++) recent.push(message(head));
