@@ -46,6 +46,21 @@ class EncodedRun {
   }
 }
 
+/** Runs that are kept encoded: consumers that wait are handed the same ones one after another. */
+const KEPT_RUNS = 32;
+
+/** The messages that have them, the oldest of them next. More would grow old, and could be as much as all messages there are. */
+const withEncodedRun: (Message | undefined)[] = new Array<Message | undefined>(KEPT_RUNS).fill(undefined);
+let oldestRun = 0;
+
+function keepRun(first: Message, run: EncodedRun): void {
+  const oldest = withEncodedRun[oldestRun];
+  if (oldest !== undefined) oldest.encodedRun = undefined;
+  first.encodedRun = run;
+  withEncodedRun[oldestRun] = first;
+  oldestRun = (oldestRun + 1) % KEPT_RUNS;
+}
+
 const writer = new MessageWriter();
 
 /** Encodes the answers of one call of Consume, which names each log once. */
@@ -153,7 +168,7 @@ function encodedRun(messages: readonly Message[], from: number, to: number, firs
     writer.add(id, createdAtMs, payload, headers, deleted);
   }
   const bytes = writer.written.slice();
-  first.encodedRun = new EncodedRun(messages.slice(from, to), bytes);
+  keepRun(first, new EncodedRun(messages.slice(from, to), bytes));
   return bytes;
 }
 
