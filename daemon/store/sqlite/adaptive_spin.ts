@@ -1,6 +1,9 @@
 /** The part that a new wait has in what is usual. */
 const NEW_PART = 1 / 8;
 
+/** So many times the longest wait awake counts one that was longer: a dozen short ones make up for it. */
+const LONGEST_COUNTED = 8;
+
 /**
  * Whether a thread waits awake, and how long: as long as waits are usually short. One that is longer for once, because
  * somebody had the other thread's processor, is no reason to fall asleep: being woken takes longer than most of them. Where
@@ -24,6 +27,6 @@ export class AdaptiveSpin {
 
   /** To be told how long each wait took in all, awake and asleep. */
   waited(ms: number): void {
-    this.#usualMs += (Math.min(ms, this.#mostMs) - this.#usualMs) * NEW_PART;
+    this.#usualMs += (Math.min(ms, LONGEST_COUNTED * this.#mostMs) - this.#usualMs) * NEW_PART;
   }
 }

@@ -85,8 +85,8 @@ export const CHECKPOINT_RETRY_MS = 1_000;
 export const WAITING_AWAKE_PAYS: boolean = navigator.hardwareConcurrency > 1;
 
 /**
- * So many calls in a row, each of one message and each called when the one before was answered, are somebody who waits for
- * every answer: only then waiting awake pays. Where messages come by themselves, others need the processor: with 10,000 a
+ * So many calls in a row, each writing one message and each called when the one before was answered, are somebody who waits
+ * for every answer: only then waiting awake pays. Where messages come by themselves, others need the processor: with 10,000 a
  * second the store thread was busy for 46 % of the time, and what came had to wait for it.
  */
 export const LONE_CALLS = 4;

@@ -191,7 +191,7 @@ export class SqliteStore implements Store {
   }
 
   enqueueFifo(message: NewFifoMessage): Promise<number> {
-    return this.#call((call) => this.#requests.enqueueFifo(call, message), answer.readSequence);
+    return this.#call((call) => this.#requests.enqueueFifo(call, message), answer.readSequence, 1);
   }
 
   peekFifo(queue: string): Promise<FifoMessage | undefined> {
@@ -199,11 +199,11 @@ export class SqliteStore implements Store {
   }
 
   ackFifo(queue: string, id: string): Promise<boolean> {
-    return this.#call((call) => this.#requests.front("ackFifo", call, queue, id), answer.readAccepted);
+    return this.#call((call) => this.#requests.front("ackFifo", call, queue, id), answer.readAccepted, 1);
   }
 
   rejectFifo(queue: string, id: string): Promise<boolean> {
-    return this.#call((call) => this.#requests.front("rejectFifo", call, queue, id), answer.readAccepted);
+    return this.#call((call) => this.#requests.front("rejectFifo", call, queue, id), answer.readAccepted, 1);
   }
 
   peerSyncStates(): Promise<readonly PeerSyncState[]> {

@@ -56,8 +56,8 @@ export class StoreLink {
     }
   }
 
-  /** Sends a request with so many messages; settles with what `decode` reads from its answer. */
-  call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>, messages = 1): Promise<T> {
+  /** Sends a request that writes so many messages; settles with what `decode` reads from its answer. */
+  call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>, messages = 0): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       const call = this.#pending.add({ answered: (body) => resolve(decode(body)), failed: reject });
@@ -102,9 +102,9 @@ export class StoreLink {
     this.#spin.waited(performance.now() - begin);
   }
 
-  /** Looks for an answer until `end`; the event loop does its other work in between. */
+  /** Looks for an answer until `end`, or until others are waited for; the event loop does its other work in between. */
   async #pollForAnswer(end: number): Promise<boolean> {
-    while (performance.now() < end) {
+    while (this.#loneCalls >= LONE_CALLS && performance.now() < end) {
       if (this.#pipe.spinForBytes(LOOK_MS)) return true;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }

@@ -124,6 +124,7 @@ class StoreThread {
       this.#send();
     }
     this.#reads.splice(0, answered);
+    this.#loneCommits = 0;
   }
 
   #close(call: number): void {
