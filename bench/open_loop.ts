@@ -69,7 +69,8 @@ async function deliveries(address: string): Promise<Deliveries> {
     const order: OpenLoopOrder = { address, topic: TOPIC, messages, rate: RATE, payloadBytes: PAYLOAD_BYTES };
     publisher.postMessage(order);
     for (let came = 0; came < messages;) {
-      const batch = await stream.nextBatch() ?? [];
+      const batch = await stream.nextBatch();
+      if (batch === null) throw new Error(`the stream ended after ${came} messages`);
       const now = sharedNow();
       for (const { payload } of batch) {
         times[came++] = now - new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
