@@ -21,10 +21,10 @@ function rowPlans(scale: number): RowPlan[] {
   return [
     publishRow(1, 100, count(10_000), count(10_000)),
     publishRow(50, 100, count(100_000), count(20_000)),
-    publishRow(5_000, 100, count(200_000), count(20_000)),
+    publishRow(5_000, 100, count(2_000_000), count(20_000)),
     replayRow(100, count(1_000_000)),
     fanoutRow(100, 100, count(10_000)),
-    publishRow(5_000, 256, count(200_000), count(20_000)),
+    publishRow(5_000, 256, count(2_000_000), count(20_000)),
     storedRow(256, count(200_000)),
     storedRow(256, count(1_000_000)),
   ];
