@@ -2,22 +2,39 @@
  * `deno task sim [--seed N] [--seeds N]`: runs seeds of the simulation. With --seed alone it replays that one and prints
  * what happens; with --seeds it runs so many, from --seed (default 1) on; by default 300. Exit code 1 when one fails.
  */
+import { parseArgs } from "node:util";
 import { type Outcome, simulate } from "./simulation.ts";
 import { report } from "./report.ts";
 
 const DEFAULT_SEEDS = 300;
 
-function numberOf(flag: string): number | undefined {
-  const at = Deno.args.indexOf(flag);
-  if (at < 0) return undefined;
-  const value = Number(Deno.args[at + 1]);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  console.error(`${flag} takes a whole number from 1 on`);
+const USAGE = "deno task sim [--seed N] [--seeds N]";
+
+function readFlags(): { readonly seed?: string; readonly seeds?: string } {
+  try {
+    return parseArgs({ options: { seed: { type: "string" }, seeds: { type: "string" } } }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function numberOf(flag: "seed" | "seeds"): number | undefined {
+  const text = flags[flag];
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : refuse(`--${flag} takes a whole number from 1 on`);
+}
+
+function refuse(why: string): never {
+  console.error(`${why}\nusage: ${USAGE}`);
   Deno.exit(2);
 }
 
-const seed = numberOf("--seed");
-const seeds = numberOf("--seeds") ?? (seed === undefined ? DEFAULT_SEEDS : 1);
+const flags = readFlags();
+const seed = numberOf("seed");
+const seeds = numberOf("seeds") ?? (seed === undefined ? DEFAULT_SEEDS : 1);
 const first = seed ?? 1;
 const begin = performance.now();
 const failed: Outcome[] = [];
