@@ -23,7 +23,10 @@ export interface BusLimits {
   readonly deletedHeads: number;
   /** The same in bytes that are kept of the messages; one larger message is a slice of its own. Default 8 MiB. */
   readonly deletedBytes: number;
-  /** Messages one log keeps in memory for its live subscribers; the oldest leave, slower ones read the store. Default 4,096. */
+  /**
+   * Messages one log keeps in memory for the live subscribers that do not have them yet; the oldest leave, slower ones read
+   * the store. Default 4,096.
+   */
   readonly recentMessagesPerLog: number;
   /** The same in bytes. Default 4 MiB. */
   readonly recentBytesPerLog: number;

@@ -51,7 +51,10 @@ export class RecentBudget {
 /** Left-over places at the front of the array are given back beyond this many; all of them where nothing is left. */
 const COMPACT_AT = 1_024;
 
-/** The newest messages of one log, or of all, without a gap up to the newest, shared by all who follow live. */
+/**
+ * The newest messages of one log, or of all, without a gap up to the newest, shared by all who follow live: as far back as
+ * the slowest of them needs, within the limits.
+ */
 export class RecentMessages {
   readonly #budget: RecentBudget;
   readonly #limits: BusLimits;
