@@ -27,15 +27,15 @@ const OLDEST_SQLITE = "3.51.3";
 export interface ConnectionPorts {
   /** Makes what was written to a file durable. */
   readonly syncData: (file: Deno.FsFile) => void;
-  /** Copies the write-ahead log into the database. Throws SQLite's error. */
-  readonly checkpoint: (db: DatabaseSync, mode: "PASSIVE" | "TRUNCATE") => void;
+  /** Runs the statement that copies the write-ahead log into the database. Throws SQLite's error. */
+  readonly checkpoint: (statement: StatementSync) => void;
   /** Milliseconds; never goes back. */
   readonly clock: () => number;
 }
 
 const MACHINE: ConnectionPorts = {
   syncData: (file) => file.syncDataSync(),
-  checkpoint: (db, mode) => void db.prepare(`PRAGMA wal_checkpoint(${mode})`).all(), // never busy: nobody else reads
+  checkpoint: (statement) => void statement.all(), // never busy: nobody else reads
   clock: () => performance.now(),
 };
 
@@ -47,6 +47,8 @@ export class Connection {
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
   readonly #check: StatementSync;
+  readonly #copyLog: StatementSync;
+  readonly #emptyLog: StatementSync;
   /** The write-ahead log, to be synced after each commit; undefined with durability "normal". */
   readonly #wal: Deno.FsFile | undefined;
   readonly #ports: ConnectionPorts;
@@ -89,6 +91,9 @@ export class Connection {
       this.#commit = this.db.prepare("COMMIT");
       this.#rollback = this.db.prepare("ROLLBACK");
       this.#check = this.db.prepare("SELECT log FROM logs LIMIT 1");
+      // Prepared once: a statement for each would keep its memory until the collector finds that it is not used.
+      this.#copyLog = this.db.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#emptyLog = this.db.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
       this.#begin.run();
       this.#rollback.run();
       this.#wal = durability === "full" ? Deno.openSync(`${path}-wal`) : undefined;
@@ -181,7 +186,7 @@ export class Connection {
     if (this.#broken !== undefined) return this.#broken;
     const begin = this.#ports.clock();
     try {
-      this.#ports.checkpoint(this.db, empty ? "TRUNCATE" : "PASSIVE");
+      this.#ports.checkpoint(empty ? this.#emptyLog : this.#copyLog);
     } catch (error) {
       if (sqlite.primaryCode(error) === sqlite.SQLITE_FULL) {
         this.#log.checkpointFailed(this.#ports.clock());
