@@ -6,21 +6,27 @@ export const FRAME_LENGTH_BYTES = 4;
 /** Takes whole frames out of a pipe, whatever pieces they arrive in. */
 export class FrameReader {
   readonly #pipe: PipeReader;
+  readonly #take: (length: number) => Uint8Array<ArrayBuffer>;
   readonly #length = new Uint8Array(FRAME_LENGTH_BYTES);
   #lengthBytes = 0;
   #frame: Uint8Array<ArrayBuffer> | undefined;
   #frameBytes = 0;
 
-  constructor(pipe: PipeReader) {
+  /** `take` gives the bytes for each frame: an array of its own where absent. */
+  constructor(
+    pipe: PipeReader,
+    take: (length: number) => Uint8Array<ArrayBuffer> = (length) => new Uint8Array(length),
+  ) {
     this.#pipe = pipe;
+    this.#take = take;
   }
 
-  /** The next frame in a buffer of its own; undefined until all of it has arrived. */
+  /** The next frame; undefined until all of it has arrived. */
   next(): Uint8Array<ArrayBuffer> | undefined {
     if (this.#frame === undefined) {
       this.#lengthBytes += this.#pipe.take(this.#length.subarray(this.#lengthBytes));
       if (this.#lengthBytes < FRAME_LENGTH_BYTES) return undefined;
-      this.#frame = new Uint8Array(new DataView(this.#length.buffer).getUint32(0, true));
+      this.#frame = this.#take(new DataView(this.#length.buffer).getUint32(0, true));
       this.#frameBytes = 0;
     }
     const frame = this.#frame;

@@ -7,6 +7,9 @@ export const RING_BYTES = 1 << 20;
 /** Requests the store thread takes from the link before it works on them; the rest waits in the link. */
 export const INTAKE_BYTES = 16 << 20;
 
+/** Frames of requests that wait for their commit lie in this much memory, used again and again; more get their own. */
+export const FRAME_MEMORY_BYTES = 2 << 20;
+
 /** Messages of one chunk: reading one of them means to pass over those before it. */
 export const CHUNK_MESSAGES = 256;
 

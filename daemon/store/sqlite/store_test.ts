@@ -193,6 +193,23 @@ Deno.test("SqliteStore answers more calls than the link holds, with pages larger
   await store.close();
 });
 
+Deno.test("SqliteStore keeps requests apart that wait in the memory of those before them", async () => {
+  const store = await SqliteStore.open({ path: folder.file("memory.sqlite") });
+  // Of sizes that do and do not fit at the end of that memory, and more than all of it, with reads in between.
+  const sizes = Array.from({ length: 120 }, (_, at) => at * 7_919 % 200_000);
+  const payloads = sizes.map((size, at) => new Uint8Array(size).fill(at + 1));
+  const reads: Promise<unknown>[] = [];
+  await Promise.all(payloads.map((payload, at) => {
+    reads.push(store.read("t", NODE_A, 1, { messages: 1, bytes: 1 }));
+    return store.append([{ ...testMessage("t", `${at}`), payload }]);
+  }));
+  await Promise.all(reads);
+  const page = await store.read("t", NODE_A, 1, { messages: 1_000, bytes: 1 << 30 });
+  assert.deepEqual(page.map(({ payload }) => payload.length), sizes);
+  assert.ok(page.every(({ payload }, at) => payload.every((byte) => byte === at + 1)));
+  await store.close();
+});
+
 Deno.test("SqliteStore has every acknowledged message after its process was killed", async () => {
   const path = folder.file("killed.sqlite");
   const module = new URL("./crash_writer.ts", import.meta.url).href;

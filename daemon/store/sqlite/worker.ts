@@ -8,8 +8,10 @@ import { nothing, opened, writeAnswer, writeFailure } from "./answer.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { Database } from "./database.ts";
 import { FrameReader } from "./frame.ts";
+import { FrameMemory } from "./frame_memory.ts";
 import {
   CHECKPOINT_RETRY_MS,
+  FRAME_MEMORY_BYTES,
   INTAKE_BYTES,
   LONE_CALLS,
   MOST_SPIN_MS,
@@ -32,6 +34,7 @@ interface WaitingRead {
 /** What happens on the store thread, from the first request to the last. */
 class StoreThread {
   readonly #pipe: PipeReader;
+  readonly #memory = new FrameMemory(FRAME_MEMORY_BYTES);
   readonly #frames: FrameReader;
   readonly #answers: PipeWriter;
   readonly #to = new ByteWriter();
@@ -41,6 +44,8 @@ class StoreThread {
     ? new AdaptiveSpin(SHORT_REQUEST_MS, MOST_SPIN_MS)
     : new AdaptiveSpin(0, 0);
   readonly #writes: WriteRequest[] = [];
+  /** Where the frame of each of them ends in the memory. */
+  readonly #ends: number[] = [];
   readonly #reads: WaitingRead[] = [];
   /** Writes ever taken in, and those of them that were answered. */
   #writesTaken = 0;
@@ -51,7 +56,7 @@ class StoreThread {
 
   constructor(pipe: PipeReader, answers: PipeWriter, database: Database) {
     this.#pipe = pipe;
-    this.#frames = new FrameReader(pipe);
+    this.#frames = new FrameReader(pipe, (length) => this.#memory.take(length));
     this.#answers = answers;
     this.#database = database;
     this.#requests = new RequestReader(database.logs);
@@ -88,10 +93,12 @@ class StoreThread {
       switch (request.kind) {
         case "write":
           this.#writes.push(request.request);
+          this.#ends.push(this.#memory.position);
           this.#writesTaken++;
           break;
         case "read":
           this.#reads.push({ request: request.request, afterWrite: this.#writesTaken });
+          if (this.#writes.length === 0) this.#memory.free(this.#memory.position); // a read keeps nothing of its frame
           break;
         case "close":
           this.#closeCall = request.call;
@@ -106,6 +113,7 @@ class StoreThread {
     const isLone = count === 1 && first !== undefined && messagesOf(first) === 1;
     this.#loneCommits = isLone ? this.#loneCommits + 1 : 0;
     this.#writes.splice(0, count);
+    this.#memory.free(this.#ends.splice(0, count).at(-1) ?? this.#memory.position);
     this.#writesAnswered += count;
     this.#send();
   }
