@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte_budget.ts";
 import { type Codec, TooLargeError } from "./compression/codec.ts";
+import type { MessageMemory } from "./message_memory.ts";
 import { MessageReader } from "./message_reader.ts";
 import { Status, StatusError } from "./status.ts";
 
@@ -21,9 +22,14 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   #end: End | undefined;
   #wake: (() => void) | undefined;
 
-  /** Messages that are cut take from `budget`; `consume` gives bytes back to the window. */
-  constructor(maxMessageBytes: number, budget: ByteBudget, consume: (bytes: number) => void) {
-    this.#reader = new MessageReader(maxMessageBytes, budget);
+  /** Messages that are cut take from `budget`, and `memory`; `consume` gives bytes back to the window. */
+  constructor(
+    maxMessageBytes: number,
+    budget: ByteBudget,
+    consume: (bytes: number) => void,
+    memory?: MessageMemory,
+  ) {
+    this.#reader = new MessageReader(maxMessageBytes, budget, memory);
     this.#consume = consume;
     this.#maxMessageBytes = maxMessageBytes;
   }

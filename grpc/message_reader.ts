@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte_budget.ts";
 import type { Codec } from "./compression/codec.ts";
+import type { MessageMemory } from "./message_memory.ts";
 import { Status, StatusError } from "./status.ts";
 
 const PREFIX_BYTES = 5;
@@ -15,6 +16,7 @@ export class MessageReader {
   codec: Codec | undefined;
   readonly #maxMessageBytes: number;
   readonly #budget: ByteBudget;
+  readonly #memory: MessageMemory | undefined;
   #piece: Uint8Array = EMPTY;
   #at = 0;
   /** The octets of a prefix that is cut: most bodies need no such thing. */
@@ -22,10 +24,14 @@ export class MessageReader {
   #gathering: { readonly bytes: Uint8Array; filled: number } | undefined;
   #compressed = false;
 
-  /** `maxMessageBytes` bounds one message, without its prefix; messages that are cut take from `budget`. */
-  constructor(maxMessageBytes: number, budget: ByteBudget) {
+  /**
+   * `maxMessageBytes` bounds one message, without its prefix; messages that are cut take from `budget`, and are gathered in
+   * `memory`, or in arrays of their own.
+   */
+  constructor(maxMessageBytes: number, budget: ByteBudget, memory?: MessageMemory) {
     this.#maxMessageBytes = maxMessageBytes;
     this.#budget = budget;
+    this.#memory = memory;
   }
 
   /** Whether the body could end here: no message is cut. */
@@ -57,7 +63,9 @@ export class MessageReader {
           "too many unfinished messages are held; send fewer at a time",
         );
       }
-      return this.#gather(this.#gathering = { bytes: new Uint8Array(length), filled: 0 });
+      return this.#gather(
+        this.#gathering = { bytes: this.#memory?.take(length) ?? new Uint8Array(length), filled: 0 },
+      );
     }
     this.#at = from + length;
     return this.#piece.subarray(from, this.#at);

@@ -3,6 +3,7 @@ import { ByteBudget } from "./byte_budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_MIN_COMPRESS_BYTES } from "./compression/compression.ts";
 import { DEFAULT_GRPC_LIMITS, type GrpcLimits } from "./limits.ts";
+import { MessageMemory } from "./message_memory.ts";
 import type { MethodHandler } from "./method.ts";
 import { ServerSession } from "./server_session.ts";
 import type { ByteStream, Listener } from "./transport/byte_stream.ts";
@@ -31,6 +32,7 @@ export class GrpcServer {
   readonly #clock: Clock;
   readonly #onError: (error: unknown, path: string) => void;
   readonly #gathering: ByteBudget;
+  readonly #memory = new MessageMemory();
   readonly #backlog: Backlog;
   readonly #turns: TurnPool;
   readonly #listeners = new Set<Listener>();
@@ -86,6 +88,7 @@ export class GrpcServer {
       limits: this.#limits,
       clock: this.#clock,
       gathering: this.#gathering,
+      memory: this.#memory,
       backlog: this.#backlog,
       turns: this.#turns,
       minCompressBytes: this.#minCompressBytes,

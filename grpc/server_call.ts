@@ -34,6 +34,11 @@ export interface StreamingServerCall extends ServerCall {
    * Does nothing when the call is over: {@linkcode ready} tells.
    */
   send(message: Uint8Array | FramedMessage): boolean;
+  /**
+   * Says that nobody looks at the bytes of a request any more: where they came in pieces, their memory is used for later
+   * messages. Optional, and for handlers that take many large requests.
+   */
+  release(request: Uint8Array): void;
   /** Settles when the queue has room. Throws StatusError when the call is over, and the signal's reason when that is aborted. */
   ready(signal?: AbortSignal): Promise<void>;
   /**

@@ -6,6 +6,7 @@ import { Compression } from "./compression/compression.ts";
 import { acceptedEncodings } from "./compression/encoding.ts";
 import type { HeaderField } from "./http2/hpack/header_field.ts";
 import type { GrpcLimits } from "./limits.ts";
+import type { MessageMemory } from "./message_memory.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { FramedMessage, messagePrefix } from "./message_reader.ts";
 import { encodeBase64, Metadata } from "./metadata.ts";
@@ -39,6 +40,8 @@ export interface ServerStreamContext {
   readonly clock: Clock;
   /** What unfinished messages of all connections may hold. */
   readonly gathering: ByteBudget;
+  /** Where they are gathered. */
+  readonly memory: MessageMemory;
   /** What waits for the peers of all connections. */
   readonly backlog: Backlog;
   /** The turns of all connections. */
@@ -88,10 +91,11 @@ export class ServerStream implements StreamingServerCall {
     this.#context = context;
     this.#turns = turns;
     this.path = path;
-    this.#inbound = new MessageQueue(context.limits.maxReceiveMessageBytes, gathering, (bytes) => {
+    const { limits, memory } = context;
+    this.#inbound = new MessageQueue(limits.maxReceiveMessageBytes, gathering, (bytes) => {
       session.connection.consume(id, bytes);
       session.flushSoon();
-    });
+    }, memory);
   }
 
   /** Who is at the other end. */
@@ -222,6 +226,11 @@ export class ServerStream implements StreamingServerCall {
     }
     this.#session.flushSoon();
     this.#finish(error);
+  }
+
+  /** Takes memory back as {@linkcode StreamingServerCall.release} says. */
+  release(request: Uint8Array): void {
+    this.#context.memory.give(request);
   }
 
   /** Sends as {@linkcode StreamingServerCall.send} says. */

@@ -55,7 +55,9 @@ export class PublishStream {
       for (;;) {
         const request = await this.#next(iterator);
         if (request === undefined || request.done === true || this.#failed !== undefined) break;
-        await this.#take(this.#reader.read(request.value), ending);
+        const taken = this.#reader.read(request.value);
+        this.#call.release(request.value); // all that is needed of it was copied
+        await this.#take(taken, ending);
         // Whoever does not read what became of his messages is not asked for more.
         await this.#call.ready(ending);
       }
