@@ -1,4 +1,4 @@
-import type { SQLInputValue, StatementSync } from "node:sqlite";
+import type { SQLInputValue } from "node:sqlite";
 import { DamagedMessagesError, MessageReader, MessageWriter } from "../message_codec.ts";
 import type { Extent, ReadLimits } from "../store.ts";
 import { type Chunk, fits } from "./chunk.ts";
@@ -10,6 +10,7 @@ import type { LogTail } from "./log_tail.ts";
 import { MissingMessagesError } from "./missing_messages_error.ts";
 import { MessageLookup } from "./message_lookup.ts";
 import { type ChunkRow, Page, type Wanted } from "./page.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** Appended chunks that share one statement: half the time of a statement per row; more rows gain nothing. */
 const ROWS_PER_INSERT = 8;
@@ -62,18 +63,21 @@ export class ChunkTable {
   #open: OpenChunk | undefined;
   /** Chunks that no statement has written yet, value by value. */
   #unwritten: SQLInputValue[] = [];
-  readonly #insertRow: StatementSync;
-  readonly #insertRows: StatementSync;
-  readonly #rewrite: StatementSync;
+  readonly #insertRow: WriteStatement;
+  readonly #insertRows: WriteStatement;
+  readonly #rewrite: WriteStatement;
   readonly #ofRuns: ChunkRows;
   readonly #bySequence: ChunkRows;
   readonly #reader = new MessageReader(new Uint8Array());
   readonly #writer = new MessageWriter();
 
   constructor({ db }: Connection) {
-    this.#insertRow = db.prepare(`INSERT INTO chunks VALUES ${PLACES}`);
-    this.#insertRows = db.prepare(`INSERT INTO chunks VALUES ${Array(ROWS_PER_INSERT).fill(PLACES).join()}`);
-    this.#rewrite = db.prepare("UPDATE chunks SET messages = ? WHERE first_sequence = ?");
+    this.#insertRow = new WriteStatement(db, `INSERT INTO chunks VALUES ${PLACES}`);
+    this.#insertRows = new WriteStatement(
+      db,
+      `INSERT INTO chunks VALUES ${Array(ROWS_PER_INSERT).fill(PLACES).join()}`,
+    );
+    this.#rewrite = new WriteStatement(db, "UPDATE chunks SET messages = ? WHERE first_sequence = ?");
     this.#ofRuns = new ChunkRows(db, FROM_RUNS);
     this.#bySequence = new ChunkRows(db, FROM_SEQUENCE);
   }

@@ -1,4 +1,4 @@
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../error.ts";
 import { DamagedMessagesError } from "../message_codec.ts";
 import { inspectDatabaseFile, notWritable } from "./database_file.ts";
@@ -8,6 +8,8 @@ import { MissingMessagesError } from "./missing_messages_error.ts";
 import { migrate } from "./schema.ts";
 import * as sqlite from "./sqlite_error.ts";
 import { WriteAheadLog } from "./write_ahead_log.ts";
+import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** "full": an acknowledged write survives power loss. "normal": it survives a crash of the process only. */
 export type Durability = "full" | "normal";
@@ -23,12 +25,15 @@ export interface ConnectionOptions {
 /** Older ones can corrupt a database when the write-ahead log is reset during a checkpoint. */
 const OLDEST_SQLITE = "3.51.3";
 
+/** Copies the write-ahead log into the database. */
+type CheckpointStatement = RowStatement<[busy: number, frames: number, copied: number]>;
+
 /** What a connection needs from the machine beside the file. */
 export interface ConnectionPorts {
   /** Makes what was written to a file durable. */
   readonly syncData: (file: Deno.FsFile) => void;
   /** Runs the statement that copies the write-ahead log into the database. Throws SQLite's error. */
-  readonly checkpoint: (statement: StatementSync) => void;
+  readonly checkpoint: (statement: CheckpointStatement) => void;
   /** Milliseconds; never goes back. */
   readonly clock: () => number;
 }
@@ -43,12 +48,12 @@ const MACHINE: ConnectionPorts = {
 export class Connection {
   readonly db: DatabaseSync;
   readonly #path: string;
-  readonly #begin: StatementSync;
-  readonly #commit: StatementSync;
-  readonly #rollback: StatementSync;
-  readonly #check: StatementSync;
-  readonly #copyLog: StatementSync;
-  readonly #emptyLog: StatementSync;
+  readonly #begin: WriteStatement;
+  readonly #commit: WriteStatement;
+  readonly #rollback: WriteStatement;
+  readonly #check: RowStatement<[log: number]>;
+  readonly #copyLog: CheckpointStatement;
+  readonly #emptyLog: CheckpointStatement;
   /** The write-ahead log, to be synced after each commit; undefined with durability "normal". */
   readonly #wal: Deno.FsFile | undefined;
   readonly #ports: ConnectionPorts;
@@ -87,13 +92,13 @@ export class Connection {
       // NORMAL syncs around checkpoints only; transaction() adds the sync that FULL has after each commit. SQLite
       // would call fsync there, which writes the file's times too; fdatasync is the same promise for less.
       this.#pragma("synchronous = NORMAL");
-      this.#begin = this.db.prepare("BEGIN IMMEDIATE");
-      this.#commit = this.db.prepare("COMMIT");
-      this.#rollback = this.db.prepare("ROLLBACK");
-      this.#check = this.db.prepare("SELECT log FROM logs LIMIT 1");
+      this.#begin = new WriteStatement(this.db, "BEGIN IMMEDIATE");
+      this.#commit = new WriteStatement(this.db, "COMMIT");
+      this.#rollback = new WriteStatement(this.db, "ROLLBACK");
+      this.#check = prepareRows(this.db, "SELECT log FROM logs LIMIT 1");
       // Prepared once: a statement for each would keep its memory until the collector finds that it is not used.
-      this.#copyLog = this.db.prepare("PRAGMA wal_checkpoint(PASSIVE)");
-      this.#emptyLog = this.db.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#copyLog = prepareRows(this.db, "PRAGMA wal_checkpoint(PASSIVE)");
+      this.#emptyLog = prepareRows(this.db, "PRAGMA wal_checkpoint(TRUNCATE)");
       this.#begin.run();
       this.#rollback.run();
       this.#wal = durability === "full" ? Deno.openSync(`${path}-wal`) : undefined;

@@ -1,8 +1,8 @@
-import type { StatementSync } from "node:sqlite";
 import type { DedupLimits } from "../once.ts";
 import type { Connection } from "./connection.ts";
 import { EXPIRED_ROWS } from "./limits.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** What is remembered: runs of producers, or keys. Each has a count of its own, so that neither pushes out the other. */
 export type DedupTable = "producer_runs" | "idempotency_keys";
@@ -13,8 +13,8 @@ export class DedupNumbers {
   readonly #ends: RowStatement<[first: number | null, last: number | null]>;
   readonly #firstKept: RowStatement<[number: number, atMs: number]>;
   /** Keeps what producers must never forget of their runs. */
-  readonly #keepLast: StatementSync | undefined;
-  readonly #delete: StatementSync;
+  readonly #keepLast: WriteStatement | undefined;
+  readonly #delete: WriteStatement;
   #loaded = false;
   /** Everything below is forgotten. */
   #oldest = 1;
@@ -36,13 +36,14 @@ export class DedupNumbers {
       `SELECT number, at_ms FROM ${table} WHERE number >= ? AND number < ? AND at_ms >= ?
          ORDER BY number LIMIT 1`,
     );
-    this.#keepLast = table === "idempotency_keys" ? undefined : db.prepare(
+    this.#keepLast = table === "idempotency_keys" ? undefined : new WriteStatement(
+      db,
       `UPDATE producers SET last_sequence = max(producers.last_sequence, forgotten.last_sequence)
          FROM (SELECT producer, max(first_sequence + count - 1) AS last_sequence FROM producer_runs
                  WHERE number < ? GROUP BY +producer) AS forgotten
          WHERE forgotten.producer = producers.producer`,
     );
-    this.#delete = db.prepare(`DELETE FROM ${table} WHERE number < ?`);
+    this.#delete = new WriteStatement(db, `DELETE FROM ${table} WHERE number < ?`);
   }
 
   /** The number for something to remember. */

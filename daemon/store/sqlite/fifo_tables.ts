@@ -1,8 +1,8 @@
-import type { StatementSync } from "node:sqlite";
 import type { NodeName } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import type { StoredId } from "./message_id.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** A message for a queue. */
 export interface FifoEntry {
@@ -27,10 +27,10 @@ const NO_BYTES = new Uint8Array();
 /** The tables `queues` and `fifo`. A queue's row stays when the queue is empty, so that no sequence comes twice. */
 export class FifoTables {
   readonly #nextSequence: RowStatement<[queue: number, sequence: number]>;
-  readonly #insert: StatementSync;
+  readonly #insert: WriteStatement;
   readonly #front: RowStatement<RawFifo>;
-  readonly #remove: StatementSync;
-  readonly #reject: StatementSync;
+  readonly #remove: WriteStatement;
+  readonly #reject: WriteStatement;
 
   constructor({ db }: Connection) {
     this.#nextSequence = prepareRows(
@@ -39,7 +39,10 @@ export class FifoTables {
          ON CONFLICT (name) DO UPDATE SET last_sequence = last_sequence + 1
          RETURNING queue, last_sequence`,
     );
-    this.#insert = db.prepare("INSERT INTO fifo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)");
+    this.#insert = new WriteStatement(
+      db,
+      "INSERT INTO fifo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+    );
     this.#front = prepareRows(
       db,
       `SELECT f.queue, f.sequence, f.id, f.topic, f.source_tenant_id, f.source_bl_name, f.source_device_id,
@@ -48,8 +51,11 @@ export class FifoTables {
          FROM queues q CROSS JOIN fifo f ON f.queue = q.queue
          WHERE q.name = ? ORDER BY f.sequence LIMIT 1`,
     );
-    this.#remove = db.prepare("DELETE FROM fifo WHERE queue = ? AND sequence = ?");
-    this.#reject = db.prepare("UPDATE fifo SET attempts = attempts + 1 WHERE queue = ? AND sequence = ?");
+    this.#remove = new WriteStatement(db, "DELETE FROM fifo WHERE queue = ? AND sequence = ?");
+    this.#reject = new WriteStatement(
+      db,
+      "UPDATE fifo SET attempts = attempts + 1 WHERE queue = ? AND sequence = ?",
+    );
   }
 
   /** Says the message's sequence. */
@@ -101,7 +107,7 @@ export class FifoTables {
     return this.#changeFront(queue, id, this.#reject);
   }
 
-  #changeFront(queue: string, id: StoredId, change: StatementSync): boolean {
+  #changeFront(queue: string, id: StoredId, change: WriteStatement): boolean {
     const row = this.#front.get(queue);
     if (row === undefined || !sameId(row[2], id)) return false;
     change.run(row[0], row[1]);

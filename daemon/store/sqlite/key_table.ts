@@ -1,18 +1,18 @@
-import type { StatementSync } from "node:sqlite";
 import type { Connection } from "./connection.ts";
 import type { DedupNumbers } from "./dedup_numbers.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** The table `idempotency_keys`. Writes happen within a transaction of the connection. */
 export class KeyTable {
   readonly #numbers: DedupNumbers;
   readonly #find: RowStatement<[stored: number]>;
-  readonly #insert: StatementSync;
+  readonly #insert: WriteStatement;
 
   constructor({ db }: Connection, numbers: DedupNumbers) {
     this.#numbers = numbers;
     this.#find = prepareRows(db, "SELECT stored FROM idempotency_keys WHERE log = ? AND key = ?");
-    this.#insert = db.prepare("INSERT INTO idempotency_keys VALUES (?, ?, ?, ?, ?)");
+    this.#insert = new WriteStatement(db, "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?, ?)");
   }
 
   /** The sequence of the message that was stored with a key; undefined where none is known. */

@@ -1,4 +1,3 @@
-import type { StatementSync } from "node:sqlite";
 import { noSuchRange, type StoreError } from "../error.ts";
 import { isOtherIncarnation } from "../incarnation.ts";
 import { LogMap } from "../log_map.ts";
@@ -13,6 +12,7 @@ import type { MessageLookup } from "./message_lookup.ts";
 import { OpeningTable } from "./opening_table.ts";
 import type { Page, Wanted } from "./page.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** A log that was set aside. */
 export interface ArchivedTail {
@@ -41,20 +41,20 @@ export class LogTables {
   #lastSequence = 0;
   #committedLog = 0;
   #committedSequence = 0;
-  readonly #insertLog: StatementSync;
-  readonly #setIncarnation: StatementSync;
-  readonly #setArchived: StatementSync;
-  readonly #putRun: StatementSync;
-  readonly #putDelete: StatementSync;
-  readonly #forgetDeletes: StatementSync;
-  readonly #forgetDeleted: StatementSync;
+  readonly #insertLog: WriteStatement;
+  readonly #setIncarnation: WriteStatement;
+  readonly #setArchived: WriteStatement;
+  readonly #putRun: WriteStatement;
+  readonly #putDelete: WriteStatement;
+  readonly #forgetDeletes: WriteStatement;
+  readonly #forgetDeleted: WriteStatement;
   readonly #deletes: RowStatement<[from: number, to: number]>;
-  readonly #putRunsWritten: StatementSync;
+  readonly #putRunsWritten: WriteStatement;
 
   /** `opening` is the id of the one that begins. */
   constructor(connection: Connection, opening: string) {
     const { db } = connection;
-    const prepare = (sql: string) => db.prepare(sql);
+    const prepare = (sql: string) => new WriteStatement(db, sql);
     this.#insertLog = prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, '')");
     this.#setIncarnation = prepare("UPDATE logs SET incarnation = ? WHERE log = ?");
     this.#setArchived = prepare("UPDATE logs SET archived_as = ? WHERE log = ?");

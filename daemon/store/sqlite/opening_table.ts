@@ -1,21 +1,21 @@
-import type { StatementSync } from "node:sqlite";
 import { MAX_OPENINGS, type Opening } from "../opening.ts";
 import type { Connection } from "./connection.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** The table `openings`. Writes happen within a transaction of the connection. */
 export class OpeningTable {
   /** The one that began with the constructor. */
   readonly opening: Opening;
-  readonly #insert: StatementSync;
-  readonly #forget: StatementSync;
+  readonly #insert: WriteStatement;
+  readonly #forget: WriteStatement;
   readonly #next: RowStatement<[lastSequence: number | null]>;
   readonly #number: number;
 
   /** `lastSequence` is that of the newest message. */
   constructor({ db }: Connection, id: string, lastSequence: number) {
-    this.#insert = db.prepare("INSERT INTO openings VALUES (?, ?, ?)");
-    this.#forget = db.prepare("DELETE FROM openings WHERE number <= ?");
+    this.#insert = new WriteStatement(db, "INSERT INTO openings VALUES (?, ?, ?)");
+    this.#forget = new WriteStatement(db, "DELETE FROM openings WHERE number <= ?");
     this.#next = prepareRows(
       db,
       `SELECT (SELECT after_sequence FROM openings WHERE number = o.number + 1)

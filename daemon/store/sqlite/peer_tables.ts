@@ -1,17 +1,18 @@
-import type { StatementSync } from "node:sqlite";
 import type { Fork, PeerCursor, PeerSyncState } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** The tables `peer_sync_states` and `peer_cursors`. */
 export class PeerTables {
-  readonly #put: StatementSync;
+  readonly #put: WriteStatement;
   readonly #list: RowStatement<RawState>;
-  readonly #putCursor: StatementSync;
+  readonly #putCursor: WriteStatement;
   readonly #cursor: RowStatement<[incarnation: string, sequence: number, opening: string]>;
 
   constructor({ db }: Connection) {
-    this.#put = db.prepare(
+    this.#put = new WriteStatement(
+      db,
       "INSERT OR REPLACE INTO peer_sync_states VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#list = prepareRows(
@@ -21,7 +22,7 @@ export class PeerTables {
               remote_incarnation, fork
          FROM peer_sync_states ORDER BY peer, topic, tenant_id, bl_name, device_id`,
     );
-    this.#putCursor = db.prepare("INSERT OR REPLACE INTO peer_cursors VALUES (?, ?, ?, ?)");
+    this.#putCursor = new WriteStatement(db, "INSERT OR REPLACE INTO peer_cursors VALUES (?, ?, ?, ?)");
     this.#cursor = prepareRows(
       db,
       "SELECT incarnation, sequence, opening FROM peer_cursors WHERE peer = ?",

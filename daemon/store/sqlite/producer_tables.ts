@@ -1,4 +1,3 @@
-import type { StatementSync } from "node:sqlite";
 import type { StoreError } from "../error.ts";
 import {
   type DedupLimits,
@@ -13,6 +12,7 @@ import type { Connection } from "./connection.ts";
 import type { DedupNumbers } from "./dedup_numbers.ts";
 import { EXPIRED_PRODUCERS, KNOWN_PRODUCERS, PRODUCER_USE_MS } from "./limits.ts";
 import { prepareRows, type RowStatement } from "./row_statement.ts";
+import { WriteStatement } from "./write_statement.ts";
 
 /** Owners each of which is asked for its least used producer: 1 ms. */
 const OWNERS_ASKED = 256;
@@ -54,12 +54,12 @@ export class ProducerTables {
   readonly #ofOwners: RowStatement<[owner: string, count: number]>;
   readonly #leastUsed: RowStatement<Used>;
   readonly #leastUsedOf: RowStatement<Used>;
-  readonly #put: StatementSync;
-  readonly #setUsed: StatementSync;
-  readonly #setLast: StatementSync;
-  readonly #remove: StatementSync;
-  readonly #insertRun: StatementSync;
-  readonly #extendRun: StatementSync;
+  readonly #put: WriteStatement;
+  readonly #setUsed: WriteStatement;
+  readonly #setLast: WriteStatement;
+  readonly #remove: WriteStatement;
+  readonly #insertRun: WriteStatement;
+  readonly #extendRun: WriteStatement;
   /** By `producerKey`; the one that was used last at the end. */
   readonly #known = new Map<string, Producer>();
   #loaded = false;
@@ -95,12 +95,15 @@ export class ProducerTables {
       "SELECT producer, owner, id, used_ms FROM producers WHERE owner = ? ORDER BY used_ms, producer LIMIT 1",
     );
     // A new epoch replaces the one before, by owner and id.
-    this.#put = db.prepare("INSERT OR REPLACE INTO producers VALUES (?, ?, ?, ?, 0, ?)");
-    this.#setUsed = db.prepare("UPDATE producers SET used_ms = ? WHERE producer = ?");
-    this.#setLast = db.prepare("UPDATE producers SET last_sequence = ? WHERE producer = ?");
-    this.#remove = db.prepare("DELETE FROM producers WHERE producer = ?");
-    this.#insertRun = db.prepare("INSERT INTO producer_runs VALUES (?, ?, ?, ?, ?, ?)");
-    this.#extendRun = db.prepare("UPDATE producer_runs SET count = ?, at_ms = ? WHERE number = ?");
+    this.#put = new WriteStatement(db, "INSERT OR REPLACE INTO producers VALUES (?, ?, ?, ?, 0, ?)");
+    this.#setUsed = new WriteStatement(db, "UPDATE producers SET used_ms = ? WHERE producer = ?");
+    this.#setLast = new WriteStatement(db, "UPDATE producers SET last_sequence = ? WHERE producer = ?");
+    this.#remove = new WriteStatement(db, "DELETE FROM producers WHERE producer = ?");
+    this.#insertRun = new WriteStatement(db, "INSERT INTO producer_runs VALUES (?, ?, ?, ?, ?, ?)");
+    this.#extendRun = new WriteStatement(
+      db,
+      "UPDATE producer_runs SET count = ?, at_ms = ? WHERE number = ?",
+    );
   }
 
   /** See Store.openProducer; gives the error instead of throwing it, with nothing changed. */

@@ -1,5 +1,5 @@
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { NODE_A, testMessage } from "../contract.ts";
 import {
   type Appended,
@@ -211,7 +211,7 @@ export class FullDisk implements Partial<ConnectionPorts> {
   checkpoints = 0;
 
   readonly clock = () => this.now;
-  readonly checkpoint = (statement: StatementSync) => {
+  readonly checkpoint = (statement: { all(): unknown }) => {
     if (this.fails(++this.checkpoints)) {
       throw Object.assign(new Error("from SQLite"), { code: "ERR_SQLITE_ERROR", errcode: 13 });
     }
