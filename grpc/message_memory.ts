@@ -1,37 +1,55 @@
 /** Smaller messages are left to the collector, which is quick with them. */
-const MIN_MESSAGE_BYTES = 1 << 16;
+const MIN_MESSAGE_BYTES = 1 << 10;
 /** Larger ones too: few send them, and their memory would be held for nobody. */
 const MAX_MESSAGE_BYTES = 1 << 20;
-/** Sizes are multiples of this, so that messages of about the same size find each other's memory. */
-const STEP_BYTES = 1 << 16;
 /** What is kept for the messages to come. */
-const MAX_KEPT = 4;
+const MAX_KEPT = 8;
+
+/** The memory of a message that was gathered. */
+class MessageBuffer extends ArrayBuffer {
+  /** Whether a message is in it: then it may be given back, once. */
+  lent = true;
+}
 
 /**
- * Memory for messages that come in pieces. That of a large one is used again where its handler says that it is done with
- * it: else it waits for a collector that counts small objects and sees none, and with one batch of 256 KiB after the other
- * dozens of megabytes lie there.
+ * Memory for messages that come in pieces. That of one is used again where its handler says that it is done with it: else
+ * it waits for a collector that counts small objects and sees none, and with one batch of 256 KiB after the other dozens of
+ * megabytes lie there.
  */
 export class MessageMemory {
-  readonly #kept: ArrayBuffer[] = [];
-  /** Those that are out, or were and did not come back. */
-  readonly #lent = new WeakSet<ArrayBufferLike>();
+  readonly #kept: MessageBuffer[] = [];
 
   /** Room for a message of `length` bytes, of any content. */
   take(length: number): Uint8Array {
     if (length < MIN_MESSAGE_BYTES || length > MAX_MESSAGE_BYTES) return new Uint8Array(length);
-    const at = this.#kept.findIndex((kept) => kept.byteLength >= length);
-    const [kept] = at < 0 ? [] : this.#kept.splice(at, 1);
-    const buffer = kept ?? new ArrayBuffer(Math.ceil(length / STEP_BYTES) * STEP_BYTES);
-    this.#lent.add(buffer);
+    const buffer = this.#smallest(length) ?? new MessageBuffer(roundedUp(length));
+    buffer.lent = true;
     return new Uint8Array(buffer, 0, length);
   }
 
   /** Takes back the memory of a message that nobody looks at any more; of any other array nothing happens. */
-  give(message: Uint8Array): void {
-    const buffer = message.buffer as ArrayBuffer;
-    if (buffer.byteLength < MIN_MESSAGE_BYTES || !this.#lent.delete(buffer)) return;
+  give({ buffer }: Uint8Array): void {
+    if (!(buffer instanceof MessageBuffer) || !buffer.lent) return;
+    buffer.lent = false;
     if (this.#kept.length === MAX_KEPT) this.#kept.shift(); // nobody needed that size
     this.#kept.push(buffer);
   }
+
+  /** Takes out the smallest that has room for so many bytes. */
+  #smallest(length: number): MessageBuffer | undefined {
+    let found = -1;
+    let foundBytes = Infinity;
+    this.#kept.forEach(({ byteLength }, at) => {
+      if (byteLength < length || byteLength >= foundBytes) return;
+      found = at;
+      foundBytes = byteLength;
+    });
+    return found < 0 ? undefined : this.#kept.splice(found, 1)[0];
+  }
+}
+
+/** At most a quarter more, so that messages of about the same size find each other's memory. */
+function roundedUp(length: number): number {
+  const step = 2 ** Math.max(0, Math.floor(Math.log2(length)) - 2);
+  return Math.ceil(length / step) * step;
 }

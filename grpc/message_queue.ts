@@ -20,6 +20,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   #compressed: boolean[] = [];
   #heldBytes = 0;
   #end: End | undefined;
+  #left = false;
   #wake: (() => void) | undefined;
 
   /** Messages that are cut take from `budget`, and `memory`; `consume` gives bytes back to the window. */
@@ -106,12 +107,13 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The messages that wait, at least one; null after the last. Where they are compressed, no more than about the largest
+   * The messages that wait, at least one; null after the last, and after {@link leave}. Where they are compressed, no more than about the largest
    * message's bytes are made at a time. Throws the call's error, and StatusError when a message can't be decompressed.
    * One reader at a time.
    */
-  async takeAll(): Promise<readonly Uint8Array[] | null> {
-    while (this.#waiting.length === 0) {
+  async takeAll(): Promise<Uint8Array[] | null> {
+    while (this.#left || this.#waiting.length === 0) {
+      if (this.#left) return null;
       if (this.#end?.kind === "done") return null;
       if (this.#end?.kind === "failed") throw this.#end.error;
       await new Promise<void>((resolve) => this.#wake = resolve);
@@ -124,7 +126,7 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     return taken;
   }
 
-  #takeDecompressed(): readonly Uint8Array[] {
+  #takeDecompressed(): Uint8Array[] {
     const taken: Uint8Array[] = [];
     for (let bytes = 0; bytes < this.#maxMessageBytes;) {
       const message = this.#waiting[taken.length];
@@ -155,10 +157,37 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** One message after the other. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (let messages = await this.takeAll(); messages !== null; messages = await this.takeAll()) {
-      yield* messages;
-    }
+  /** Its reader takes no more messages: they wait, and hold their sender back. */
+  leave(): void {
+    this.#left = true;
+    this.#wake?.();
+  }
+
+  /** One message after the other. `return` also ends a `next` that waits. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return new MessageIterator(this);
+  }
+}
+
+/** No generator: the promises of one grow old where somebody races them, each with those before it. */
+class MessageIterator implements AsyncIterator<Uint8Array> {
+  readonly #queue: MessageQueue;
+  /** Those that were taken, the next one last. */
+  #taken: Uint8Array[] = [];
+
+  constructor(queue: MessageQueue) {
+    this.#queue = queue;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#taken.length === 0) this.#taken = (await this.#queue.takeAll())?.reverse() ?? [];
+    const value = this.#taken.pop();
+    return value === undefined ? { done: true, value } : { done: false, value };
+  }
+
+  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#taken = [];
+    this.#queue.leave();
+    return Promise.resolve({ done: true, value: undefined });
   }
 }

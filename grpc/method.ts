@@ -22,12 +22,12 @@ export type MethodKind =
     readonly kind: "server_streaming";
     handle(request: Uint8Array, call: StreamingServerCall): Promise<void>;
   }
-  /** Many requests, one response. */
+  /** Many requests, one response. Leaving the iteration, also while it waits, takes no more of them. */
   | {
     readonly kind: "client_streaming";
     handle(requests: AsyncIterable<Uint8Array>, call: ServerCall): Promise<UnaryResponse>;
   }
-  /** Many requests, many responses, in any order. */
+  /** Many requests, many responses, in any order. The same. */
   | {
     readonly kind: "bidi_streaming";
     handle(requests: AsyncIterable<Uint8Array>, call: StreamingServerCall): Promise<void>;
