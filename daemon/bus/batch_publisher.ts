@@ -16,6 +16,7 @@ import { checkKey, checkName, checkNotReserved } from "./names.ts";
 import { onceRefusal } from "./once_refusal.ts";
 import { pendingBytes } from "./pending_publish.ts";
 import type { BatchMessage, PublishBatchRequest, PublishedRun, PublishOutcome } from "./requests.ts";
+import { Slab } from "./slab.ts";
 import { Uuid, type UuidGenerator } from "./uuid.ts";
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -42,156 +43,225 @@ class BatchEntry implements OnceMessage {
   readonly createdAtMs: number;
   readonly follows: boolean;
   readonly key: string | undefined;
-  readonly #first: Uuid;
+  readonly #uuid: Uuid;
   readonly #place: number;
 
   /** Its id is `first` plus `place`; `follows` as in NewMessage. */
   constructor(
-    message: BatchMessage,
+    { topic, payload, headers, key }: BatchMessage,
     origin: NodeName,
     createdAtMs: number,
     first: Uuid,
     place: number,
     follows: boolean,
   ) {
-    this.topic = message.topic;
+    this.topic = topic;
     this.origin = origin;
-    this.payload = message.payload;
-    this.headers = message.headers;
+    this.payload = payload;
+    this.headers = headers;
     this.createdAtMs = createdAtMs;
     this.follows = follows;
-    this.key = message.key;
-    this.#first = first;
+    this.key = key;
+    this.#uuid = first;
     this.#place = place;
   }
 
-  get uuid(): Uuid {
-    return this.#first.plus(this.#place);
-  }
-
   get id(): string {
-    return this.uuid.text;
+    return this.#uuid.plus(this.#place).text;
   }
 }
 
-/** Accepted messages that follow one another in the batch: their sequences do, too. */
-interface Segment {
+/**
+ * Accepted messages that follow one another in the batch: their sequences do, too. While the store writes them, only what
+ * their answers need is held, and those of logs that somebody follows: what is held for a commit's time grows old, and the
+ * collector's work with it.
+ */
+class BatchPart {
   /** The place of the first in the batch. */
   readonly at: number;
-  readonly entries: BatchEntry[];
+  readonly createdAtMs: number;
+  #count = 0;
+  readonly #first: Uuid;
+  /** Topics in the order of the messages, each with the place of the first in this part. */
+  readonly #topics: { readonly topic: string; readonly from: number }[] = [];
+  #keys: Map<number, string> | undefined;
+  /** By their places; those that need not be held are left out. */
+  #followed: BatchEntry[] | undefined;
+
+  /** `first` is the id of the first message of the batch. */
+  constructor(at: number, first: Uuid, createdAtMs: number) {
+    this.at = at;
+    this.#first = first;
+    this.createdAtMs = createdAtMs;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The next message; one whose log somebody follows has bytes of its own. */
+  add(entry: BatchEntry, followed: boolean): void {
+    const place = this.#count++;
+    if (entry.topic !== this.#topics.at(-1)?.topic) this.#topics.push({ topic: entry.topic, from: place });
+    if (entry.key !== undefined) (this.#keys ??= new Map()).set(place, entry.key);
+    if (followed) (this.#followed ??= [])[place] = entry;
+  }
+
+  /** The message at a place of this part, where it is held. */
+  followed(place: number): BatchEntry | undefined {
+    return this.#followed?.[place];
+  }
+
+  topic(place: number): string {
+    let [low, high] = [0, this.#topics.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#topics[middle]?.from ?? 0) <= place) low = middle;
+      else high = middle - 1;
+    }
+    return this.#topics[low]?.topic ?? "";
+  }
+
+  key(place: number): string | undefined {
+    return this.#keys?.get(place);
+  }
+
+  uuid(place: number): Uuid {
+    return this.#first.plus(this.at + place);
+  }
 }
 
 /** Takes batches of messages to the store and back: one call, one promise and one answer per batch. */
 export class BatchPublisher {
   readonly #options: BatchPublisherOptions;
+  readonly #slab = new Slab();
 
   constructor(options: BatchPublisherOptions) {
     this.#options = options;
   }
 
-  /** As Bus.publishBatch says. */
-  async publish(request: PublishBatchRequest, signal: AbortSignal | undefined): Promise<PublishOutcome[]> {
+  /** As Bus.publishBatch says. No async function: what that is called with stays in memory until it ends. */
+  publish(request: PublishBatchRequest, signal: AbortSignal | undefined): Promise<PublishOutcome[]> {
     const { admission } = this.#options;
-    admission.checkOpen("publish");
+    try {
+      admission.checkOpen("publish");
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { messages } = request;
-    if (messages.length === 0) return [];
+    if (messages.length === 0) return Promise.resolve([]);
     let bytes = 0;
     for (const { payload, headers } of messages) bytes += pendingBytes(payload, headers);
     // Without a wait where there is room: what is published in this turn keeps its order.
-    if (!admission.tryEnter(bytes)) await admission.enterInTurn("publish", bytes, signal);
-    request.entered?.();
-    try {
-      return await this.#append(request);
-    } finally {
-      admission.exit(bytes);
-    }
+    if (admission.tryEnter(bytes)) return this.#enter(request, bytes);
+    return admission.enterInTurn("publish", bytes, signal).then(() => this.#enter(request, bytes));
   }
 
-  async #append(request: PublishBatchRequest): Promise<PublishOutcome[]> {
-    const { messages, refuse } = request;
-    const { node, uuids, now, flush } = this.#options;
-    const outcomes: PublishOutcome[] = [];
+  #enter(request: PublishBatchRequest, bytes: number): Promise<PublishOutcome[]> {
+    let outcomes: Promise<PublishOutcome[]>;
+    try {
+      outcomes = this.#append(request);
+      request.entered?.();
+    } catch (error) {
+      outcomes = Promise.reject(error);
+    }
+    return outcomes.finally(() => this.#options.admission.exit(bytes));
+  }
+
+  /** Everything is with the store when it returns. */
+  #append(
+    { messages, refuse, producer, firstSequence = 0 }: PublishBatchRequest,
+  ): Promise<PublishOutcome[]> {
+    const { node, logs, uuids, now, flush } = this.#options;
+    const refusals: PublishOutcome[] = [];
     const createdAtMs = now();
     const first = uuids.take(createdAtMs, messages.length);
-    const segments: Segment[] = [];
-    let segment: Segment | undefined;
-    const topics = new TopicCheck(this.#options.logs, node, refuse);
+    const parts: { readonly part: BatchPart; readonly entries: BatchEntry[] }[] = [];
+    let last: (typeof parts)[number] | undefined;
+    const topics = new TopicCheck(logs, node, refuse);
     for (let at = 0; at < messages.length; at++) {
       const message = messages[at];
       if (message === undefined) break;
       const error = topics.refusal(message.topic) ?? this.#unfit(message);
       if (error === undefined) {
-        if (segment === undefined) segments.push(segment = { at, entries: [] });
-        segment.entries.push(new BatchEntry(message, node, createdAtMs, first, at, at > segment.at));
+        if (last === undefined) {
+          parts.push(last = { part: new BatchPart(at, first, createdAtMs), entries: [] });
+        }
+        const { followed } = topics;
+        const taken = followed ? this.#copied(message) : message;
+        const entry = new BatchEntry(taken, node, createdAtMs, first, at, last.entries.length > 0);
+        last.entries.push(entry);
+        last.part.add(entry, followed);
       } else {
-        segment = undefined;
-        outcomes.push({ kind: "refused", at, count: 1, error });
+        last = undefined;
+        refusals.push({ kind: "refused", at, count: 1, error });
       }
     }
-    if (segments.length === 0) return outcomes;
+    if (parts.length === 0) return Promise.resolve(refusals);
     flush(); // calls reach the store in the order in which they were made
-    // All of them, also where one fails: the call's room is not free, and the bus not closed, before that.
-    const settled = await Promise.allSettled(segments.map((segment) => this.#store(segment, request)));
-    const stored = settled.map((part) => {
-      if (part.status === "rejected") throw part.reason;
-      return part.value;
+    const stored = parts.map(({ part, entries }) => {
+      const as = producer && { ...producer, firstSequence: firstSequence + part.at };
+      return this.#stored(part, this.#options.store.appendOnce(entries, as), firstSequence);
     });
-    if (outcomes.length === 0 && stored.length === 1) return stored[0] ?? [];
-    return [...outcomes, ...stored.flat()].sort((a, b) => a.at - b.at);
+    const [only] = stored;
+    return stored.length === 1 && refusals.length === 0 && only !== undefined
+      ? only
+      : allOutcomes(refusals, stored);
   }
 
-  async #store(
-    segment: Segment,
-    { producer, firstSequence = 0 }: PublishBatchRequest,
+  #copied(message: BatchMessage): BatchMessage {
+    const { payload, headers } = message;
+    return { ...message, payload: this.#slab.copy(payload), headers: this.#slab.copy(headers) };
+  }
+
+  async #stored(
+    part: BatchPart,
+    outcomes: Promise<readonly OnceOutcome[]>,
+    firstSequence: number,
   ): Promise<PublishOutcome[]> {
-    const { at, entries } = segment;
     try {
-      const as = producer && { ...producer, firstSequence: firstSequence + at };
-      return this.#committed(segment, await this.#options.store.appendOnce(entries, as), firstSequence);
+      return this.#committed(part, await outcomes, firstSequence);
     } catch (error) {
       const reason = toBusError("publish", error);
       if (error instanceof StoreError && error.code === "stale_epoch") throw reason;
-      return [{ kind: "refused", at, count: entries.length, error: reason }];
+      return [{ kind: "refused", at: part.at, count: part.count, error: reason }];
     }
   }
 
   /** Heads first, then subscribers: whoever hears of a message finds it. */
-  #committed(
-    { at: start, entries }: Segment,
-    outcomes: readonly OnceOutcome[],
-    firstSequence: number,
-  ): PublishOutcome[] {
+  #committed(part: BatchPart, outcomes: readonly OnceOutcome[], firstSequence: number): PublishOutcome[] {
     const answers = new Answers();
     const touched = new Set<Log>();
     for (const outcome of outcomes) {
-      const entry = entries[outcome.at];
-      if (entry === undefined) break;
-      const at = start + outcome.at;
+      const at = part.at + outcome.at;
       switch (outcome.kind) {
         case "appended":
-          touched.add(this.#commit(entries, outcome));
-          answers.appended(at, outcome, entry);
+          touched.add(this.#commit(part, outcome));
+          answers.appended(at, outcome, part.uuid(outcome.at), part.createdAtMs);
           break;
         case "duplicate":
-          answers.duplicate(at, outcome, entry.topic);
+          answers.duplicate(at, outcome, part.topic(outcome.at));
           break;
-        case "refused":
-          answers.refused(at, onceRefusal(outcome.reason, entry, firstSequence + at));
+        case "refused": {
+          const message = { topic: part.topic(outcome.at), key: part.key(outcome.at) };
+          answers.refused(at, onceRefusal(outcome.reason, message, firstSequence + at));
+        }
       }
     }
     for (const log of touched) log.wake();
     return answers.list;
   }
 
-  #commit(entries: readonly BatchEntry[], { at, count, headId, sequence }: AppendedRun): Log {
+  #commit(part: BatchPart, { at, count, headId, sequence }: AppendedRun): Log {
     const { logs, node } = this.#options;
-    const log = logs.getOrAdd(entries[at]?.topic ?? "", node);
-    if (!log.live) {
+    const log = logs.getOrAdd(part.topic(at), node);
+    // Who has come since these were handed to the store reads them there.
+    if (!log.live || part.followed(at) === undefined) {
       log.advance(headId + count - 1, sequence + count - 1);
       return log;
     }
     for (let i = 0; i < count; i++) {
-      const entry = entries[at + i];
+      const entry = part.followed(at + i);
       if (entry === undefined) break;
       const { topic, createdAtMs, payload, headers } = entry;
       log.commit(
@@ -212,13 +282,26 @@ export class BatchPublisher {
   }
 }
 
+/** All of them, also where one fails: the call's room is not free, and the bus not closed, before that. */
+async function allOutcomes(
+  refusals: readonly PublishOutcome[],
+  stored: readonly Promise<PublishOutcome[]>[],
+): Promise<PublishOutcome[]> {
+  const settled = await Promise.allSettled(stored);
+  const outcomes = settled.flatMap((part) => {
+    if (part.status === "rejected") throw part.reason;
+    return part.value;
+  });
+  return [...refusals, ...outcomes].sort((a, b) => a.at - b.at);
+}
+
 /** Gathers what became of messages; those that follow one another, with ids that do, become runs. */
 class Answers {
   readonly list: PublishOutcome[] = [];
   #run: Writable<PublishedRun> | undefined;
   #topic = "";
 
-  appended(at: number, { count, headId }: AppendedRun, { uuid, createdAtMs }: BatchEntry): void {
+  appended(at: number, { count, headId }: AppendedRun, uuid: Uuid, createdAtMs: number): void {
     this.#run = { kind: "published", at, count, headId, uuid, createdAtMs, duplicate: false, deleted: false };
     this.list.push(this.#run);
   }
@@ -247,18 +330,24 @@ class Answers {
   }
 }
 
-/** Whether the messages of a batch may be published, asked anew when the topic changes. */
+/** Whether the messages of a batch may be published, and are followed, asked anew when the topic changes. */
 class TopicCheck {
   readonly #logs: Logs;
   readonly #node: NodeName;
   readonly #refuse: ((topic: string) => BusError | undefined) | undefined;
   #topic: string | undefined;
   #refusal: BusError | undefined;
+  #followed = true;
 
   constructor(logs: Logs, node: NodeName, refuse: ((topic: string) => BusError | undefined) | undefined) {
     this.#logs = logs;
     this.#node = node;
     this.#refuse = refuse;
+  }
+
+  /** Whether anybody takes messages of the topic that was asked for last as they are committed. */
+  get followed(): boolean {
+    return this.#followed;
   }
 
   refusal(topic: string): BusError | undefined {
@@ -271,8 +360,10 @@ class TopicCheck {
     try {
       const refusal = this.#refuse?.(topic);
       if (refusal !== undefined) return refusal;
+      const log = this.#logs.get(topic, this.#node);
+      this.#followed = log?.live ?? true; // of a new log nobody knows
       // A topic that has messages was checked when it got its first one.
-      if (!((this.#logs.get(topic, this.#node)?.head ?? 0) > 0)) checkName(topic, "topic");
+      if (!((log?.head ?? 0) > 0)) checkName(topic, "topic");
       checkNotReserved("publish to", topic);
       return undefined;
     } catch (error) {

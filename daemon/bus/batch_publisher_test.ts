@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MemoryStore } from "../store/memory/store.ts";
-import type { AppendingProducer, OnceMessage, OnceOutcome } from "../store/store.ts";
+import type { AppendingProducer, OnceMessage, OnceOutcome, StoredMessage } from "../store/store.ts";
+import { encodeHeaders } from "./headers.ts";
+import type { Consumer } from "./consumer.ts";
+import type { Message } from "./message.ts";
+import type { Subscription } from "./subscription.ts";
 import { isBusError, LOCAL, NO_BYTES, openTestBus, publishText, textOf } from "./test_bus.ts";
 
 /** A store whose appends settle when the test lets them. */
 class HeldStore extends MemoryStore {
   readonly #waiting: (() => void)[] = [];
+  /** Pages that were read. */
+  reads = 0;
 
   override async appendOnce(
     batch: readonly OnceMessage[],
@@ -15,6 +23,11 @@ class HeldStore extends MemoryStore {
     appended.catch(() => {}); // it is told when the test lets it
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return await appended;
+  }
+
+  override read(...call: Parameters<MemoryStore["read"]>): Promise<StoredMessage[]> {
+    this.reads++;
+    return super.read(...call);
   }
 
   get waiting(): number {
@@ -109,6 +122,102 @@ Deno.test("Bus.publishBatch comes after what was published before it, and before
   assert.deepEqual(texts, ["1", "2", "3", "4"]);
 });
 
+Deno.test("Bus.publishBatch has what it needs of its messages when it has entered, also where it had to wait", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store, { pendingBytes: 2_000 });
+  const headers = encodeHeaders({ name: "value" });
+  const followed = bus.subscribe({ topic: "followed", fromHeadId: 1, pageSize: 0 });
+  const publish = (topic: string, text: string) => {
+    const message = { topic, payload: new TextEncoder().encode(text), headers: headers.slice() };
+    const entered = () => [message.payload, message.headers].forEach((bytes) => bytes.fill(0xff));
+    return bus.publishBatch({ messages: [message], entered });
+  };
+  const published = Promise.all([
+    publish("followed", "1"),
+    publish("other", "1"),
+    publish("followed", "2".repeat(800)),
+    publish("other", "2".repeat(800)),
+  ]);
+  for (let i = 0; i < 4; i++) {
+    await settled();
+    store.release();
+  }
+  await published;
+  const live: Message[] = [];
+  while (live.length < 2) live.push(...await followed.next());
+  assert.equal(store.reads, 0, "who follows gets it from memory");
+  const stored: Message[] = [];
+  for await (const page of bus.fetch({ topic: "other", fromHeadId: 1, limit: 10 })) stored.push(...page);
+  for (const messages of [live, stored]) {
+    assert.deepEqual(messages.map(textOf), ["1", "2".repeat(800)]);
+    for (const message of messages) assert.deepEqual(message.headers, headers);
+  }
+  await bus.close();
+});
+
+Deno.test("Bus.publishBatch gives what is on its way to the disk to those who come meanwhile", async () => {
+  const store = new HeldStore();
+  const bus = await openTestBus(store);
+  const publish = async (texts: readonly string[], meanwhile?: () => void | Promise<void>) => {
+    const payloads = texts.map((text) => new TextEncoder().encode(text));
+    const published = bus.publishBatch({
+      messages: payloads.map((payload) => ({ topic: "a", payload, headers: NO_BYTES })),
+    });
+    await meanwhile?.();
+    await settled();
+    store.release();
+    await published;
+  };
+  await publish(["1"]);
+  let subscription: Subscription | undefined;
+  let consumer: Consumer | undefined;
+  await publish(["2", "3"], async () => {
+    subscription = bus.subscribe({ topic: "a", fromHeadId: 2, pageSize: 0 });
+    const pattern = { patterns: ["a"], origins: [], from: { kind: "newest" }, skipDeleted: false } as const;
+    consumer = await bus.consume(pattern);
+  });
+  for (const texts of [["2", "3"], ["4"]]) {
+    if (texts[0] === "4") await publish(texts);
+    const followed: string[] = [];
+    while (followed.length < texts.length) followed.push(...(await subscription?.next() ?? []).map(textOf));
+    const consumed: string[] = [];
+    while (consumed.length < texts.length) {
+      const page = await consumer?.next({ messages: 10, bytes: 1_000 });
+      consumed.push(...(page?.messages ?? []).map(textOf));
+    }
+    assert.deepEqual([followed, consumed], [texts, texts]);
+  }
+  await bus.close();
+});
+
+Deno.test("Bus.publishBatch keeps nothing of messages in memory that nobody follows while the store writes them", async () => {
+  class SlowStore extends MemoryStore {
+    release = () => {};
+
+    override appendOnce(batch: readonly OnceMessage[]): Promise<readonly OnceOutcome[]> {
+      const released = new Promise<void>((resolve) => this.release = resolve);
+      return super.appendOnce(batch).then((outcomes) => released.then(() => outcomes));
+    }
+  }
+  const store = new SlowStore();
+  const bus = await openTestBus(store);
+  await publishText(bus, "a", "the log is there");
+  const handOver = (topic: string) => {
+    const payload = new Uint8Array(1);
+    return {
+      payload: new WeakRef(payload),
+      published: bus.publishBatch({ messages: [{ topic, payload, headers: NO_BYTES }] }),
+    };
+  };
+  const { payload, published } = handOver("a");
+  await settled(); // a reference is only weak in the turn after its own
+  collectGarbage();
+  assert.equal(payload.deref(), undefined);
+  store.release();
+  const [run] = await published;
+  assert.equal(run?.kind === "published" && run.headId, 2);
+});
+
 Deno.test("Bus.publishBatch beside other publishes of the same turn leaves the newest head, and wakes subscribers", async () => {
   const bus = await openTestBus(new MemoryStore());
   const subscription = bus.subscribe({ topic: "a", fromHeadId: 1, pageSize: 0 });
@@ -145,3 +254,8 @@ Deno.test("Bus.archive in the turn of a publish leaves the head of the log that 
   await Promise.all([bus.archive("a", LOCAL), bus.publishBatch(batch("a", 1, 1))]);
   assert.equal(bus.head("a"), 2);
 });
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}

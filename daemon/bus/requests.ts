@@ -17,14 +17,14 @@ export interface PublishRequest {
   readonly key?: string;
 }
 
-/** A message of a batch; its bytes belong to the bus from here on. */
+/** A message of a batch. Its bytes may change as soon as the batch has entered, see {@link PublishBatchRequest}. */
 export interface BatchMessage {
   readonly topic: string;
   readonly payload: Uint8Array;
   /** Encoded as in `headers.ts`. */
   readonly headers: Uint8Array;
   /** A message with the same key and topic is stored once: 1 to 256 characters of printable ASCII; none where absent. */
-  readonly key?: string;
+  readonly key?: string | undefined;
 }
 
 /** See `Bus.openProducer`. */
@@ -55,7 +55,10 @@ export interface PublishBatchRequest {
   readonly producer?: Producer | undefined;
   /** The producer's sequence of the first message, from 1 on; each one behind it has the next. */
   readonly firstSequence?: number;
-  /** Called when there is room for it on the way to the disk, at once where there is. Not where it never is. */
+  /**
+   * Called when it is on its way to the disk: at once where there is room, and never where there is none in time. The bus
+   * has what it needs of the messages then.
+   */
   readonly entered?: () => void;
 }
 

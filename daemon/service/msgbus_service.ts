@@ -14,7 +14,7 @@ import { readFetchRequest, readSubscribeRequest } from "./log_request.ts";
 import type { PeerStates } from "./peer_states.ts";
 import { healthResponse, readEmptyRequest, readyResponse } from "./probes.ts";
 import { readPublishRequest } from "./publish_request.ts";
-import { Slab } from "./slab.ts";
+import { Slab } from "../bus/slab.ts";
 import { statusOfBusError } from "./status.ts";
 import { registerUnary } from "./unary_methods.ts";
 

@@ -2,7 +2,7 @@ import { encodeHeaders } from "../bus/headers.ts";
 import type { PublishRequest } from "../bus/requests.ts";
 import type { NodeName } from "../store/store.ts";
 import { readNodeName } from "./node_id.ts";
-import type { Slab } from "./slab.ts";
+import type { Slab } from "../bus/slab.ts";
 import { WireReader } from "./wire_reader.ts";
 
 const EMPTY = new Uint8Array(0);

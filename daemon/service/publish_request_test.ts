@@ -5,7 +5,7 @@ import { PublishRequestSchema } from "@msgbus/proto";
 import fc from "fast-check";
 import { decodeHeaders } from "../bus/headers.ts";
 import { readPublishRequest } from "./publish_request.ts";
-import { Slab } from "./slab.ts";
+import { Slab } from "../bus/slab.ts";
 
 const text = fc.string({ unit: "binary", maxLength: 40 }).filter((value) => value.isWellFormed());
 const node = fc.record({ tenantId: text, blName: text, deviceId: text });

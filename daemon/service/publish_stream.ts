@@ -8,7 +8,6 @@ import type { NodeName } from "../store/store.ts";
 import { MAX_BATCH_MESSAGES, MAX_STREAM_PENDING_BYTES } from "./limits.ts";
 import { type PublishStreamRequest, PublishStreamRequestReader } from "./publish_stream_request.ts";
 import { encodeOutcomes, type SettledBatch } from "./publish_stream_response.ts";
-import { Slab } from "./slab.ts";
 
 /** A batch on its way to the disk. */
 interface PendingBatch {
@@ -23,7 +22,7 @@ export class PublishStream {
   readonly #node: NodeName;
   readonly #bus: BusAccess;
   readonly #call: StreamingServerCall;
-  readonly #reader = new PublishStreamRequestReader(new Slab());
+  readonly #reader = new PublishStreamRequestReader();
   readonly #pending: PendingBatch[] = [];
   #pendingBytes = 0;
   #begun = false;
@@ -32,9 +31,8 @@ export class PublishStream {
   #failed: { readonly error: unknown } | undefined;
   /** Whether a batch failed: what was stored behind it can't be acknowledged. */
   #hasGap = false;
-  #ended = false;
-  /** Set while the next request is awaited. */
-  #stopWaiting: (() => void) | undefined;
+  /** Stops taking requests; set while they are taken. */
+  #end: (() => void) | undefined;
   #settled: (() => void) | undefined;
 
   constructor(node: NodeName, bus: BusAccess, call: StreamingServerCall) {
@@ -49,15 +47,11 @@ export class PublishStream {
    */
   async run(requests: AsyncIterable<Uint8Array>, ending: AbortSignal): Promise<void> {
     const iterator = requests[Symbol.asyncIterator]();
-    ending.addEventListener("abort", this.#end, { once: true });
-    if (ending.aborted) this.#end();
+    const end = this.#end = () => void iterator.return?.();
+    ending.addEventListener("abort", end, { once: true });
+    if (ending.aborted) end();
     try {
-      for (;;) {
-        const request = await this.#next(iterator);
-        if (request === undefined || request.done === true || this.#failed !== undefined) break;
-        const taken = this.#reader.read(request.value);
-        this.#call.release(request.value); // all that is needed of it was copied
-        await this.#take(taken, ending);
+      while (await this.#takeNext(iterator, ending)) {
         // Whoever does not read what became of his messages is not asked for more.
         await this.#call.ready(ending);
       }
@@ -65,27 +59,20 @@ export class PublishStream {
       // Of an ending call everything that was taken is acknowledged, and who ends it says why.
       if (!ending.aborted) this.#failed ??= { error };
     } finally {
-      ending.removeEventListener("abort", this.#end);
+      ending.removeEventListener("abort", end);
     }
     while (this.#pending.length > 0) await this.#nextSettled();
     if (this.#failed !== undefined) throw this.#failed.error;
   }
 
-  /** The next request; undefined when no more are taken. */
-  #next(requests: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array> | undefined> {
-    if (this.#ended) return Promise.resolve(undefined);
-    // No race with a promise that lives as long as the call: that one would keep every request in memory.
-    return new Promise((resolve, reject) => {
-      this.#stopWaiting = () => resolve(undefined);
-      requests.next().then(resolve, reject);
-    });
+  /** False when no more are taken. A function of its own, so that nothing of a request is held while the next is awaited. */
+  async #takeNext(requests: AsyncIterator<Uint8Array>, ending: AbortSignal): Promise<boolean> {
+    const request = await requests.next();
+    if (request.done === true || this.#failed !== undefined) return false;
+    await this.#take(this.#reader.read(request.value), ending);
+    this.#call.release(request.value); // the bus has what it needs of it
+    return true;
   }
-
-  /** Stops taking requests. */
-  readonly #end = (): void => {
-    this.#ended = true;
-    this.#stopWaiting?.();
-  };
 
   async #take(request: PublishStreamRequest, ending: AbortSignal): Promise<void> {
     await this.#begin(request);
@@ -132,18 +119,29 @@ export class PublishStream {
     const producer = this.#producer;
     // Of each call no more than one batch waits for room in the node: the rest waits at its client.
     await new Promise<void>((entered) => {
-      this.#bus.publishBatch({ messages, producer, firstSequence, entered }, ending).then(
-        (outcomes) => batch.outcomes = outcomes,
-        (error: unknown) => {
-          this.#failed ??= { error };
-          batch.outcomes = "failed";
-          this.#end();
-        },
-      ).finally(() => {
-        this.#pendingBytes -= bytes;
-        this.#acknowledge();
-        entered();
-      });
+      const outcomes = this.#bus.publishBatch({ messages, producer, firstSequence, entered }, ending);
+      this.#settle(batch, bytes, outcomes, entered);
+    });
+  }
+
+  /** Acknowledges a batch when it has settled. A function of its own, so that its messages are not held until then. */
+  #settle(
+    batch: PendingBatch,
+    bytes: number,
+    outcomes: Promise<readonly PublishOutcome[]>,
+    entered: () => void,
+  ): void {
+    outcomes.then(
+      (outcomes) => batch.outcomes = outcomes,
+      (error: unknown) => {
+        this.#failed ??= { error };
+        batch.outcomes = "failed";
+        this.#end?.();
+      },
+    ).finally(() => {
+      this.#pendingBytes -= bytes;
+      this.#acknowledge();
+      entered();
     });
   }
 

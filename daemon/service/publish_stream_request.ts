@@ -1,6 +1,5 @@
 import type { BatchMessage } from "../bus/requests.ts";
 import { joinEntries, readHeaderEntry } from "./publish_request.ts";
-import type { Slab } from "./slab.ts";
 import { WireReader } from "./wire_reader.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -43,16 +42,10 @@ interface LastTopic {
  * `publish_stream_request_test.ts` holds it against the generated code.
  */
 export class PublishStreamRequestReader {
-  readonly #slab: Slab;
   readonly #message = new WireReader(EMPTY);
   readonly #last: LastTopic = { bytes: EMPTY, text: "" };
 
-  /** Payloads are copied into `slab`: the bytes of a request are the connection's. */
-  constructor(slab: Slab) {
-    this.#slab = slab;
-  }
-
-  /** Throws StatusError INVALID_ARGUMENT. */
+  /** Payloads are views of the bytes. Throws StatusError INVALID_ARGUMENT. */
   read(bytes: Uint8Array): PublishStreamRequest {
     const reader = new WireReader(bytes);
     let producer: RequestProducer | undefined;
@@ -104,9 +97,9 @@ export class PublishStreamRequestReader {
     }
     return {
       topic,
-      payload: payload.length === 0 ? EMPTY : this.#slab.copy(payload),
+      payload,
       headers: entries === undefined ? EMPTY : joinEntries(entries),
-      ...key !== "" && { key },
+      key: key === "" ? undefined : key,
     };
   }
 

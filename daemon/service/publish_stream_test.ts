@@ -589,7 +589,11 @@ Deno.test("PublishStream keeps no request in memory that it has taken", async ()
     const kept = taken.filter((request) => request.deref() !== undefined).length;
     assert.ok(kept < 5, `${kept} of 100 requests are still in memory`);
   }
-  const call = { send: () => true, ready: () => Promise.resolve() } as unknown as StreamingServerCall;
+  const call = {
+    send: () => true,
+    ready: () => Promise.resolve(),
+    release: () => {},
+  } as unknown as StreamingServerCall;
   await new PublishStream(NODE, bus, call).run(requests(), new AbortController().signal);
 });
 

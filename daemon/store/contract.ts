@@ -172,6 +172,22 @@ export function testStoreContract(underTest: StoreUnderTest): void {
     );
   });
 
+  test("append and appendOnce have what they need of a message's bytes when they return", async (store) => {
+    const message = (text: string) => ({ ...testMessage("t", text), headers: TEST_HEADERS.slice() });
+    const messages = ["1", "2"].map(message);
+    const once = [{ ...message("3"), key: "k" }, message("4")];
+    const calls: Promise<unknown>[] = [store.append(messages), store.appendOnce(once)];
+    for (const { payload, headers } of [...messages, ...once]) {
+      payload.fill(0);
+      headers.fill(0);
+    }
+    await Promise.all(calls);
+    assert.deepEqual(await texts(store, "t"), ["1", "2", "3", "4"]);
+    for (const { headers } of await readAll(store, "t")) assert.deepEqual(headers, TEST_HEADERS);
+    const [outcome] = await store.appendOnce([{ ...message("3"), key: "k" }]);
+    assert.equal(outcome?.kind, "duplicate");
+  });
+
   test("logs whose names differ only in where a part ends are different logs", async (store) => {
     const one = { tenantId: "a", blName: "b/c", deviceId: "d" };
     const two = { tenantId: "a/b", blName: "c", deviceId: "d" };

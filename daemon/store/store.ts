@@ -54,7 +54,7 @@ export interface LogName {
   readonly origin: NodeName;
 }
 
-/** A message to append. Whoever hands it over never changes its bytes again: the store may keep them as they are. */
+/** A message to append. A store has what it needs of it when the call returns: its bytes may change then. */
 export interface NewMessage extends LogName {
   /** Any text. A canonical UUID (lower case, with dashes) is kept in 16 bytes, or none where it follows. */
   readonly id: string;

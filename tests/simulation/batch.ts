@@ -41,6 +41,14 @@ export class Batch {
     return this.#entries.map(({ message }) => message);
   }
 
+  /** Changes the bytes of all messages, as a connection does that reads the next ones into the same memory. */
+  scribble(): void {
+    for (const { message: { payload, headers } } of this.#entries) {
+      payload.fill(0xff);
+      headers.fill(0xff);
+    }
+  }
+
   /** What the outcomes say is stored; `fail` hears of what they should not say. */
   stored(outcomes: readonly PublishOutcome[], fail: (what: string) => void): StoredEntry[] {
     const stored: StoredEntry[] = [];

@@ -95,6 +95,12 @@ interface WaitingRead {
   readonly run: () => void;
 }
 
+/** A message as a store takes it: whoever handed it over may change its bytes while it waits for its commit. */
+function copyOf(message: OnceMessage): OnceMessage {
+  const { topic, origin, id, createdAtMs, payload, headers, key } = message;
+  return { topic, origin, id, createdAtMs, payload: payload.slice(), headers: headers.slice(), key };
+}
+
 /**
  * A store on a disk, as the one of SQLite is: writes that wait share a commit, are durable with it or lost with it when
  * the process dies, and settle in their order, most often all of them in one turn. Reads see all writes that were called
@@ -158,11 +164,13 @@ export class DiskStore implements Store {
   }
 
   append(batch: readonly NewMessage[]): Promise<readonly Appended[]> {
-    return this.#write((store) => store.append(batch));
+    const taken = batch.map(copyOf);
+    return this.#write((store) => store.append(taken));
   }
 
   appendOnce(batch: readonly OnceMessage[], producer?: AppendingProducer): Promise<readonly OnceOutcome[]> {
-    return this.#write((store) => store.appendOnce(batch, producer));
+    const taken = batch.map(copyOf);
+    return this.#write((store) => store.appendOnce(taken, producer));
   }
 
   openProducer(name: ProducerName, epoch: number, nowMs: number): Promise<ProducerPlace> {

@@ -123,7 +123,9 @@ export class Workload {
     const { model, trace, fail } = this.#stage;
     const batch = new Batch(topics, this.#random, () => `${name} ${++this.#texts}`);
     const life = model.life(name);
-    this.#settle(`publish a batch on ${name}`, bus.publishBatch({ messages: batch.messages }), (outcomes) => {
+    const { messages } = batch;
+    const entered = () => batch.scribble();
+    this.#settle(`publish a batch on ${name}`, bus.publishBatch({ messages, entered }), (outcomes) => {
       for (const { topic, text, headId, id } of batch.stored(outcomes, fail)) {
         trace.add(`${name} published "${text}" in a batch as ${headId} of "${topic}"`);
         model.published.push({ origin: name, life, topic, headId, id, text });

@@ -40,8 +40,10 @@ export class MemoryLog {
     return this.#messages[head - 1];
   }
 
+  /** Takes a message with a copy of its bytes. */
   push(message: StoredMessage): void {
-    this.#messages.push(message.deleted ? { ...message, payload: NO_BYTES, headers: NO_BYTES } : message);
+    const { payload, headers, deleted } = message;
+    this.#messages.push({ ...message, payload: kept(payload, deleted), headers: kept(headers, deleted) });
   }
 
   /** See `Store.read`. */
@@ -137,6 +139,10 @@ export class MemoryLog {
     }
     return deleted;
   }
+}
+
+function kept(bytes: Uint8Array, deleted: boolean): Uint8Array {
+  return deleted || bytes.length === 0 ? NO_BYTES : bytes.slice();
 }
 
 type Compared = Pick<StoredMessage, "id" | "createdAtMs" | "payload" | "headers" | "deleted">;

@@ -3,8 +3,8 @@ import type { ByteReader } from "./byte_reader.ts";
 
 /** Who waits for an answer. */
 export interface PendingCall {
-  readonly answered: (body: ByteReader) => void;
-  readonly failed: (error: StoreError) => void;
+  answered(body: ByteReader): void;
+  failed(error: StoreError): void;
 }
 
 /**

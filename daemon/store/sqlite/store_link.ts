@@ -7,7 +7,7 @@ import type { DatabaseOptions } from "./database.ts";
 import { FrameReader } from "./frame.ts";
 import { LONE_CALLS, LOOK_MS, MOST_SPIN_MS, SHORT_ANSWER_MS, WAITING_AWAKE_PAYS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
-import { PendingCalls } from "./pending_calls.ts";
+import { type PendingCall, PendingCalls } from "./pending_calls.ts";
 import { PipeReader, PipeWriter, sharedPipeMemory } from "./shared_pipe.ts";
 import type { ThreadStart } from "./thread_start.ts";
 
@@ -44,12 +44,11 @@ export class StoreLink {
   /** Starts the thread and settles when it has opened the database, with what it says of that; fails with its StoreError. */
   static async open(options: DatabaseOptions): Promise<OpenedStore & { readonly link: StoreLink }> {
     const link = new StoreLink(options);
-    const opened = new Promise<OpenedStore>((resolve, reject) => {
-      link.#pending.add({ answered: (body) => resolve(readOpened(body)), failed: reject });
-    });
+    const opened = new Call(readOpened);
+    link.#pending.add(opened);
     void link.#receive(); // ends with the thread, and never fails
     try {
-      return { link, ...await opened };
+      return { link, ...await opened.answer };
     } catch (error) {
       link.end();
       throw error;
@@ -59,17 +58,17 @@ export class StoreLink {
   /** Sends a request that writes so many messages; settles with what `decode` reads from its answer. */
   call<T>(encode: (call: number) => Uint8Array, decode: AnswerReader<T>, messages = 0): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => {
-      const call = this.#pending.add({ answered: (body) => resolve(decode(body)), failed: reject });
-      try {
-        this.#outbox.send(encode(call));
-      } catch (error) {
-        this.#pending.take(call);
-        throw error;
-      }
-      this.#loneCalls = messages === 1 && this.#pending.size === 1 ? this.#loneCalls + 1 : 0;
-      this.#called?.();
-    });
+    const call = new Call(decode);
+    const number = this.#pending.add(call);
+    try {
+      this.#outbox.send(encode(number));
+    } catch (error) {
+      this.#pending.take(number);
+      return Promise.reject(error);
+    }
+    this.#loneCalls = messages === 1 && this.#pending.size === 1 ? this.#loneCalls + 1 : 0;
+    this.#called?.();
+    return call.answer;
   }
 
   /** Ends the thread. Nothing must be pending. */
@@ -123,5 +122,29 @@ export class StoreLink {
     const wish = "restart msgbusd and report this";
     this.#ended ??= new StoreError("broken", `Cannot use the store: its thread failed: ${reason}; ${wish}`);
     for (const pending of this.#pending.takeAll()) pending.failed(this.#ended);
+  }
+}
+
+/** A call on its way. It holds nothing of its request: what was encoded need not stay in memory until the answer. */
+class Call<T> implements PendingCall {
+  readonly answer: Promise<T>;
+  readonly #decode: AnswerReader<T>;
+  #resolve!: (answer: T) => void;
+  #reject!: (reason: unknown) => void;
+
+  constructor(decode: AnswerReader<T>) {
+    this.#decode = decode;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  answered(body: ByteReader): void {
+    this.#resolve(this.#decode(body));
+  }
+
+  failed(error: StoreError): void {
+    this.#reject(error);
   }
 }
