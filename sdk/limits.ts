@@ -11,7 +11,7 @@ export const SDK_LIMITS = {
   /** Largest list of the heads of all logs; `maxMessageBytes` where that is more. 64 MiB: 60,000 logs with names of 1,000 bytes. */
   maxHeadsBytes: 67_108_864,
   /** Bytes of messages that one request of a stream holds; one larger message is a request of its own. */
-  publishBatchBytes: 262_144,
+  publishBatchBytes: 131_072,
   /** Larger requests than this the daemon does not take: 4 MiB. */
   maxPublishRequestBytes: 4_194_304,
   /** Bytes of messages that a stream sends before the first of them is acknowledged; the rest waits here. */
