@@ -40,7 +40,7 @@ export class PeerWorker {
   /** Whether the connection that ended last had held for a while: then a new one may come at once. */
   #held = false;
   #cancelHeld: () => void = () => {};
-  /** Failures in a row by which the peer would not have this node, or is not to be had. */
+  /** Failures since a connection was steady by which the peer would not have this node, or is not to be had. */
   #refusals = 0;
   #wake: () => void = () => {};
   #cancelSteady: () => void = () => {};
@@ -92,7 +92,7 @@ export class PeerWorker {
       if (reason !== state.lastError) state.peerChanged();
       state.lastError = reason;
       const unreachable = failure instanceof PeerError && failure.code === "unreachable";
-      this.#refusals = unreachable ? 0 : this.#refusals + 1;
+      if (!unreachable) this.#refusals++;
       // Who can't be reached is probed, so that a link that comes up again is used at once; everybody else is spared.
       const waitMs = unreachable
         ? (this.#held ? AT_ONCE_MS * random() : PROBE_INTERVAL_MS * (0.5 + random() / 2))

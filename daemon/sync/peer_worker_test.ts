@@ -32,6 +32,11 @@ Deno.test("PeerWorker spares who refuses it ever longer, and probes who is not t
   assert.deepEqual(waits, [375, 750, 1_500, 450, 450]);
 });
 
+Deno.test("PeerWorker spares who refuses it ever longer, also where it is not there in between", async () => {
+  const waits = await waitsAfter(["refused", "unreachable", "refused", "unreachable", "refused"]);
+  assert.deepEqual(waits, [375, 450, 750, 450, 1_500]);
+});
+
 Deno.test("PeerWorker tries again soon after the first refusal of a peer that was not there for long", async () => {
   const gone = Array.from({ length: 12 }, () => "unreachable" as const);
   assert.equal((await waitsAfter([...gone, "refused"]))[12], 375);
