@@ -1,6 +1,13 @@
 const INITIAL_BYTES = 512;
-/** A larger buffer is given back to the runtime after use instead of being kept for the next turn. */
-const MAX_KEPT_BYTES = 65_536;
+/** A larger array is kept for the next turn of any connection, and not of this one only. */
+const MAX_OWN_BYTES = 65_536;
+/** What those have: all that a connection lets wait for its socket (`maxWaitingOutputBytes`), and the frame that reaches that. */
+const LARGE_BYTES = 393_216;
+/** So many of them are kept. */
+const MAX_SPARE = 4;
+
+/** A new one for each turn of a busy connection would be left to a collector that sees small objects only. */
+const spareLarge: Uint8Array<ArrayBuffer>[] = [];
 
 /**
  * Bytes on their way to the peer, written in place and taken as one piece, so that many small frames leave in one
@@ -41,17 +48,23 @@ export class OutputBuffer {
 
   /** Gives the array of a taken view back for reuse, once nobody reads it any more. */
   recycle(taken: Uint8Array<ArrayBuffer>): void {
-    if (taken.buffer.byteLength > MAX_KEPT_BYTES) return;
     const whole = new Uint8Array(taken.buffer);
+    if (whole.length > MAX_OWN_BYTES) {
+      if (whole.length === LARGE_BYTES && spareLarge.length < MAX_SPARE) spareLarge.push(whole);
+      return;
+    }
     if (this.#bytes.length === 0) this.#bytes = whole;
     else this.#spare = whole;
   }
 
   #grow(needed: number): void {
-    let capacity = Math.max(this.#bytes.length * 2, INITIAL_BYTES);
-    while (capacity < needed) capacity *= 2;
-    const grown = new Uint8Array(capacity);
+    const grown = arrayFor(Math.max(needed, this.#bytes.length * 2, INITIAL_BYTES));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
+}
+
+function arrayFor(needed: number): Uint8Array<ArrayBuffer> {
+  if (needed > MAX_OWN_BYTES && needed <= LARGE_BYTES) return spareLarge.pop() ?? new Uint8Array(LARGE_BYTES);
+  return new Uint8Array(2 ** Math.ceil(Math.log2(needed)));
 }
