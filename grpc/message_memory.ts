@@ -4,6 +4,8 @@ const MIN_MESSAGE_BYTES = 1 << 10;
 const MAX_MESSAGE_BYTES = 1 << 20;
 /** What is kept for the messages to come. */
 const MAX_KEPT = 8;
+/** No message gets more than so many times its bytes: those who count what unfinished messages hold count its bytes. */
+const MAX_ROOM = 2;
 
 /** The memory of a message that was gathered. */
 class MessageBuffer extends ArrayBuffer {
@@ -35,12 +37,12 @@ export class MessageMemory {
     this.#kept.push(buffer);
   }
 
-  /** Takes out the smallest that has room for so many bytes. */
+  /** Takes out the smallest that has room for so many bytes, and not much more. */
   #smallest(length: number): MessageBuffer | undefined {
     let found = -1;
     let foundBytes = Infinity;
     this.#kept.forEach(({ byteLength }, at) => {
-      if (byteLength < length || byteLength >= foundBytes) return;
+      if (byteLength < length || byteLength > length * MAX_ROOM || byteLength >= foundBytes) return;
       found = at;
       foundBytes = byteLength;
     });

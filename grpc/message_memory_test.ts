@@ -28,6 +28,15 @@ Deno.test("MessageMemory ignores what is not its own, and what was given back be
   assert.notEqual(memory.take(100_000).buffer, own.buffer);
 });
 
+Deno.test("MessageMemory gives a message no more than twice its bytes: it is counted by those", () => {
+  const memory = new MessageMemory();
+  for (const message of [memory.take(1_048_576), memory.take(3_000)]) memory.give(message);
+  for (const length of [1_024, 1_499, 1_500, 500_000, 600_000]) {
+    const { buffer } = memory.take(length);
+    assert.ok(buffer.byteLength <= 2 * length, `${buffer.byteLength} bytes for ${length}`);
+  }
+});
+
 Deno.test("MessageMemory holds eight messages of 1 KiB to 1 MiB, and leaves all others to the collector", () => {
   const memory = new MessageMemory();
   const kept = [2_000, 5_000, 40_000, 100_000, 200_000, 300_000, 500_000, 1_048_576];
