@@ -9,8 +9,8 @@ const MAX_ROOM = 2;
 
 /** The memory of a message that was gathered. */
 class MessageBuffer extends ArrayBuffer {
-  /** Whether a message is in it: then it may be given back, once. */
-  lent = true;
+  /** What is in it, until it is given back. */
+  message: Uint8Array | undefined;
 }
 
 /**
@@ -25,14 +25,14 @@ export class MessageMemory {
   take(length: number): Uint8Array {
     if (length < MIN_MESSAGE_BYTES || length > MAX_MESSAGE_BYTES) return new Uint8Array(length);
     const buffer = this.#smallest(length) ?? new MessageBuffer(roundedUp(length));
-    buffer.lent = true;
-    return new Uint8Array(buffer, 0, length);
+    return buffer.message = new Uint8Array(buffer, 0, length);
   }
 
   /** Takes back the memory of a message that nobody looks at any more; of any other array nothing happens. */
-  give({ buffer }: Uint8Array): void {
-    if (!(buffer instanceof MessageBuffer) || !buffer.lent) return;
-    buffer.lent = false;
+  give(message: Uint8Array): void {
+    const { buffer } = message;
+    if (!(buffer instanceof MessageBuffer) || buffer.message !== message) return;
+    buffer.message = undefined;
     if (this.#kept.length === MAX_KEPT) this.#kept.shift(); // nobody needed that size
     this.#kept.push(buffer);
   }

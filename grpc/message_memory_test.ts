@@ -37,6 +37,15 @@ Deno.test("MessageMemory gives a message no more than twice its bytes: it is cou
   }
 });
 
+Deno.test("MessageMemory ignores what is given back again when its memory serves for another message", () => {
+  const memory = new MessageMemory();
+  const first = memory.take(100_000);
+  memory.give(first);
+  const second = memory.take(100_000);
+  memory.give(first);
+  assert.notEqual(memory.take(100_000).buffer, second.buffer);
+});
+
 Deno.test("MessageMemory holds eight messages of 1 KiB to 1 MiB, and leaves all others to the collector", () => {
   const memory = new MessageMemory();
   const kept = [2_000, 5_000, 40_000, 100_000, 200_000, 300_000, 500_000, 1_048_576];
