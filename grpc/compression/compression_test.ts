@@ -115,6 +115,19 @@ Deno.test("zstd of two frames is refused: the runtime would leave the second out
   assert.throws(() => decompress(Uint8Array.from([...skippable, ...frame]), LIMIT), /not a zstd frame/);
 });
 
+Deno.test("each encoding gives back large messages, whether they become smaller or not", () => {
+  let state = 1;
+  const noise = Uint8Array.from(
+    { length: 300_000 },
+    () => (state = Math.imul(state, 1_103_515_245) + 12_345 | 0) >>> 16,
+  );
+  for (const { name, compress, decompress } of CODECS) {
+    for (const message of [noise, noise.subarray(0, 20_000), noise.map((octet) => octet & 3)]) {
+      assert.deepEqual(decompress(compress(message), LIMIT), message, name);
+    }
+  }
+});
+
 Deno.test("lz4 finds every changed bit of what it wrote itself", () => {
   const { compress, decompress } = codec("lz4");
   const frame = compress(SAMPLE);

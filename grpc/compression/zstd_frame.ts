@@ -12,16 +12,24 @@ const MAX_WINDOW_BYTES = 8 << 20;
  * 8 MiB of history, or (TooLargeError) says that it has more than `maxBytes`. Looks at headers only.
  */
 export function checkZstdFrame(bytes: Uint8Array, maxBytes: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let end: number;
   try {
-    end = frameEnd(view, maxBytes);
+    end = frameEnd(viewOf(bytes), maxBytes);
   } catch (error) {
     throw error instanceof RangeError ? new Error("the zstd data is cut") : error;
   }
   if (end > bytes.length) throw new Error("the zstd data is cut");
   // The runtime would leave out what follows the first frame without a word.
   if (end < bytes.length) throw new Error("the zstd data has more than one frame");
+}
+
+/** The first frame of what an encoder wrote, without what follows it. */
+export function firstZstdFrame(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, frameEnd(viewOf(bytes), Infinity));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Where the frame ends. Reading past the end throws RangeError. */
