@@ -174,6 +174,7 @@ class MessageIterator implements AsyncIterator<Uint8Array> {
   readonly #queue: MessageQueue;
   /** Those that were taken, the next one last. */
   #taken: Uint8Array[] = [];
+  #left = false;
 
   constructor(queue: MessageQueue) {
     this.#queue = queue;
@@ -182,10 +183,12 @@ class MessageIterator implements AsyncIterator<Uint8Array> {
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#taken.length === 0) this.#taken = (await this.#queue.takeAll())?.reverse() ?? [];
     const value = this.#taken.pop();
+    if (this.#left) this.#taken = []; // left while they were on their way here
     return value === undefined ? { done: true, value } : { done: false, value };
   }
 
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#left = true;
     this.#taken = [];
     this.#queue.leave();
     return Promise.resolve({ done: true, value: undefined });

@@ -47,3 +47,13 @@ Deno.test("MessageQueue that is left gives nothing more of what had come togethe
   await iterator.return?.();
   assert.equal((await iterator.next()).done, true);
 });
+
+Deno.test("MessageQueue that is left while a message is on its way to the iterator gives no other", async () => {
+  const { queue } = open();
+  queue.push(new Uint8Array([...message(1), ...message(2)]));
+  const iterator = queue[Symbol.asyncIterator]();
+  const first = iterator.next();
+  await iterator.return?.();
+  assert.deepEqual((await first).value, new Uint8Array([1]));
+  assert.equal((await iterator.next()).done, true);
+});
