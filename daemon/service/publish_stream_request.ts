@@ -42,7 +42,6 @@ interface LastTopic {
  * `publish_stream_request_test.ts` holds it against the generated code.
  */
 export class PublishStreamRequestReader {
-  readonly #message = new WireReader(EMPTY);
   readonly #last: LastTopic = { bytes: EMPTY, text: "" };
 
   /** Payloads are views of the bytes. Throws StatusError INVALID_ARGUMENT. */
@@ -51,6 +50,7 @@ export class PublishStreamRequestReader {
     let producer: RequestProducer | undefined;
     let firstSequence = 0;
     const messages: BatchMessage[] = [];
+    const message = new WireReader(EMPTY); // not kept: a call that waits for its next request would hold this one
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       switch (tag) {
         case PRODUCER:
@@ -60,7 +60,7 @@ export class PublishStreamRequestReader {
           firstSequence = reader.number();
           break;
         case MESSAGES:
-          messages.push(this.#readMessage(reader));
+          messages.push(this.#readMessage(message, reader));
           break;
         default:
           reader.skipUnknown(tag, 3);
@@ -69,8 +69,8 @@ export class PublishStreamRequestReader {
     return { producer, firstSequence, messages };
   }
 
-  #readMessage(from: WireReader): BatchMessage {
-    const reader = this.#message;
+  /** Reads the next field of `from`, by way of `reader`. */
+  #readMessage(reader: WireReader, from: WireReader): BatchMessage {
     reader.enter(from);
     let topic = "";
     let payload: Uint8Array = EMPTY;

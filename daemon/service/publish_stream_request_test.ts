@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Status, StatusError } from "@msgbus/grpc";
 import { PublishStreamRequestSchema } from "@msgbus/proto/stream";
@@ -120,4 +122,20 @@ Deno.test("PublishStreamRequestReader gives payloads as views, and all else as i
   assert.equal(message?.payload.buffer, bytes.buffer);
   assert.deepEqual([producer?.id, message?.topic, message?.key], ["p", "t", "k"]);
   assert.equal(decodeHeaders(message?.headers ?? bytes).a, "b");
+});
+
+Deno.test("PublishStreamRequestReader keeps no request in memory that it has read", async () => {
+  const reader = new PublishStreamRequestReader();
+  const read = () => {
+    const request = create(PublishStreamRequestSchema, { messages: [{ topic: "t" }] });
+    const bytes = toBinary(PublishStreamRequestSchema, request);
+    reader.read(bytes);
+    return new WeakRef(bytes);
+  };
+  const bytes = read();
+  await new Promise((resolve) => setTimeout(resolve, 0)); // a reference is only weak in the turn after its own
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  assert.equal(bytes.deref(), undefined);
+  assert.deepEqual(reader.read(new Uint8Array()).messages, []);
 });
