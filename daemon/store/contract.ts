@@ -188,6 +188,39 @@ export function testStoreContract(underTest: StoreUnderTest): void {
     assert.equal(outcome?.kind, "duplicate");
   });
 
+  test("deleteRange, replicate and enqueueFifo have what they need of a message's bytes, too", async (store) => {
+    await store.append([testMessage("t", "1")]);
+    const marker = testMessage("marker", "2");
+    const { id, createdAtMs, payload, headers } = testMessage("t", "3");
+    const copied = { headId: 1, id, createdAtMs, payload, headers, deleted: false };
+    const [first, second] = ["a", "b"].map((id) => testFifoMessage("q", id));
+    assert.ok(first !== undefined && second !== undefined);
+    const calls: Promise<unknown>[] = [
+      store.deleteRange("t", NODE_A, 1, 1, marker),
+      store.replicate({
+        topic: "t",
+        origin: NODE_B,
+        incarnation: "",
+        messages: [copied],
+        deletes: [],
+        enqueues: [{ headId: 1, message: first }],
+      }),
+      store.enqueueFifo(second),
+    ];
+    for (const { payload, headers } of [marker, copied, first, second]) {
+      payload.fill(0);
+      headers.fill(0);
+    }
+    await Promise.all(calls);
+    assert.deepEqual([await texts(store, "marker"), await texts(store, "t", NODE_B)], [["2"], ["3"]]);
+    for (const id of ["a", "b"]) {
+      const { payload, headers } = await store.peekFifo("q") ?? {};
+      const expected = testFifoMessage("q", id);
+      assert.deepEqual([payload, headers], [expected.payload, expected.headers]);
+      await store.ackFifo("q", id);
+    }
+  });
+
   test("logs whose names differ only in where a part ends are different logs", async (store) => {
     const one = { tenantId: "a", blName: "b/c", deviceId: "d" };
     const two = { tenantId: "a/b", blName: "c", deviceId: "d" };

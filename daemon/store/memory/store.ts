@@ -412,7 +412,14 @@ export class MemoryStore implements Store {
     let queue = this.#queues.get(message.queue);
     if (queue === undefined) this.#queues.set(message.queue, queue = { lastSequence: 0, waiting: [] });
     const sequence = ++queue.lastSequence;
-    queue.waiting.push({ ...message, sequence, attempts: 0 });
+    const { payload, headers } = message;
+    queue.waiting.push({
+      ...message,
+      payload: payload.slice(),
+      headers: headers.slice(),
+      sequence,
+      attempts: 0,
+    });
     return sequence;
   }
 
