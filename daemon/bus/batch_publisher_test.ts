@@ -187,7 +187,25 @@ Deno.test("Bus.publishBatch gives what is on its way to the disk to those who co
     }
     assert.deepEqual([followed, consumed], [texts, texts]);
   }
+  assert.equal(store.reads, 1, "only what nobody followed when it was handed over is read from the store");
   await bus.close();
+});
+
+Deno.test("Bus.publishBatch knows the topic and the key of each message of many topics", async () => {
+  const bus = await openTestBus(new MemoryStore());
+  const topics = [..."abcabbcdea"];
+  const publish = (text: string) => {
+    const payload = new TextEncoder().encode(text);
+    const messages = topics.map((topic, at) => ({ topic, payload, headers: NO_BYTES, key: `key-${at}` }));
+    return bus.publishBatch({ messages });
+  };
+  await publish("one");
+  assert.deepEqual([..."abcde"].map((topic) => bus.head(topic)), [3, 3, 2, 1, 1]);
+  const refused = (await publish("other")).map((outcome) =>
+    outcome.kind === "refused" &&
+    /"(.)" with the idempotency key "(.*)":/.exec(outcome.error.message)?.slice(1)
+  );
+  assert.deepEqual(refused, topics.map((topic, at) => [topic, `key-${at}`]));
 });
 
 Deno.test("Bus.publishBatch keeps nothing of messages in memory that nobody follows while the store writes them", async () => {

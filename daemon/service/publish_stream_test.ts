@@ -574,6 +574,51 @@ Deno.test("PublishStream stores a message with a key once, with a producer or wi
   assert.deepEqual((await fixture.stored("a")).map(({ payload }) => payload), ["1", "2", "3"]);
 });
 
+Deno.test("PublishStream releases a request when all of its messages are on their way to the disk, and no sooner", async () => {
+  const store = new HeldStore();
+  const bus = await Bus.open({
+    store,
+    node: NODE,
+    clock: () => NOW_MS,
+    random: () => {},
+    limits: { pendingBytes: 1_000 },
+  });
+  store.held = true;
+  const requests: Uint8Array[] = [600, 601].map((size) =>
+    toBinary(
+      PublishStreamRequestSchema,
+      create(PublishStreamRequestSchema, { messages: [{ topic: "a", payload: new Uint8Array(size) }] }),
+    )
+  );
+  const released: number[] = [];
+  const call = {
+    send: () => true,
+    ready: () => Promise.resolve(),
+    release: (request: Uint8Array) => {
+      released.push(requests.indexOf(request));
+      request.fill(0xff);
+    },
+  } as unknown as StreamingServerCall;
+  const running = new PublishStream(NODE, bus, call).run(
+    async function* () {
+      yield* requests;
+    }(),
+    new AbortController().signal,
+  );
+  await settled();
+  assert.deepEqual(released, [0], "there is no room for the second one");
+  store.release();
+  await settled();
+  assert.deepEqual(released, [0, 1]);
+  store.release();
+  await running;
+  const payloads = (await store.read("a", NODE, 1, { messages: 9, bytes: 9_999 })).map(({ payload }) =>
+    payload
+  );
+  assert.deepEqual(payloads, [new Uint8Array(600), new Uint8Array(601)]);
+  await bus.close();
+});
+
 Deno.test("PublishStream keeps no request in memory that it has taken", async () => {
   const bus = await Bus.open({ store: new MemoryStore(), node: NODE, clock: () => NOW_MS, random: () => {} });
   const taken: WeakRef<Uint8Array>[] = [];
