@@ -107,9 +107,9 @@ export class MessageQueue implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The messages that wait, at least one; null after the last, and after {@link leave}. Where they are compressed, no more than about the largest
-   * message's bytes are made at a time. Throws the call's error, and StatusError when a message can't be decompressed.
-   * One reader at a time.
+   * The messages that wait, at least one; null after the last, and after {@link leave}. Where they are compressed, no more
+   * than about the largest message's bytes are made at a time. Throws the call's error, and StatusError when a message
+   * can't be decompressed. One reader at a time.
    */
   async takeAll(): Promise<Uint8Array[] | null> {
     while (this.#left || this.#waiting.length === 0) {

@@ -27,7 +27,7 @@ export type MethodKind =
     readonly kind: "client_streaming";
     handle(requests: AsyncIterable<Uint8Array>, call: ServerCall): Promise<UnaryResponse>;
   }
-  /** Many requests, many responses, in any order. The same. */
+  /** Many requests, many responses, in any order. Leaving the iteration does the same. */
   | {
     readonly kind: "bidi_streaming";
     handle(requests: AsyncIterable<Uint8Array>, call: StreamingServerCall): Promise<void>;

@@ -79,7 +79,7 @@ export class Log {
     this.#arrivals.commit(message);
   }
 
-  /** The same, where the log is not {@link live}. */
+  /** The same of messages that nobody has in memory. */
   advance(headId: number, sequence: number): void {
     this.#head = headId;
     this.#sequence = sequence;

@@ -31,7 +31,7 @@ export class PublishStream {
   #failed: { readonly error: unknown } | undefined;
   /** Whether a batch failed: what was stored behind it can't be acknowledged. */
   #hasGap = false;
-  /** Stops taking requests; set while they are taken. */
+  /** Stops taking requests; set when they begin to be taken. */
   #end: (() => void) | undefined;
   #settled: (() => void) | undefined;
 
