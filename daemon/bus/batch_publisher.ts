@@ -161,11 +161,12 @@ export class BatchPublisher {
     let outcomes: Promise<PublishOutcome[]>;
     try {
       outcomes = this.#append(request);
-      request.entered?.();
     } catch (error) {
       outcomes = Promise.reject(error);
     }
-    return outcomes.finally(() => this.#options.admission.exit(bytes));
+    const settled = outcomes.finally(() => this.#options.admission.exit(bytes));
+    request.entered?.();
+    return settled;
   }
 
   /** Everything is with the store when it returns. */
@@ -255,7 +256,7 @@ export class BatchPublisher {
   #commit(part: BatchPart, { at, count, headId, sequence }: AppendedRun): Log {
     const { logs, node } = this.#options;
     const log = logs.getOrAdd(part.topic(at), node);
-    // Who has come since these were handed to the store reads them there.
+    // For nobody, or for those who have come since they were handed to the store: these read them there.
     if (!log.live || part.followed(at) === undefined) {
       log.advance(headId + count - 1, sequence + count - 1);
       return log;

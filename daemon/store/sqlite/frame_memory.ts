@@ -32,6 +32,6 @@ export class FrameMemory {
 
   /** Frames that were taken before the position are not used any more. */
   free(position: number): void {
-    this.#freed = position;
+    this.#freed = Math.max(this.#freed, position); // one without bytes here may be told of late
   }
 }

@@ -41,3 +41,14 @@ Deno.test("FrameMemory uses freed bytes again, and from the beginning when all a
   memory.free(memory.position);
   assert.deepEqual([memory.take(64).buffer, memory.take(1).buffer === first.buffer], [first.buffer, false]);
 });
+
+Deno.test("FrameMemory that was used up and emptied takes no freed place for one in use", () => {
+  const memory = new FrameMemory(64);
+  memory.take(10);
+  const beforeOwn = memory.position;
+  memory.take(60); // an array of its own, told of by the position of the one before it
+  memory.free(memory.position);
+  const next = memory.take(20);
+  memory.free(beforeOwn);
+  assert.equal(memory.take(40).buffer, next.buffer, "there is room behind it");
+});

@@ -113,7 +113,8 @@ class StoreThread {
     const isLone = count === 1 && first !== undefined && messagesOf(first) === 1;
     this.#loneCommits = isLone ? this.#loneCommits + 1 : 0;
     this.#writes.splice(0, count);
-    this.#memory.free(this.#ends.splice(0, count).at(-1) ?? this.#memory.position);
+    const end = this.#ends.splice(0, count).at(-1);
+    if (end !== undefined) this.#memory.free(end);
     this.#writesAnswered += count;
     this.#send();
   }
