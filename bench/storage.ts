@@ -11,6 +11,11 @@ const SMALL_PAYLOAD_BYTES = 8;
 const WRITTEN_MESSAGES = 200_000;
 const IN_FLIGHT = 5_000;
 const FEW_MESSAGES = 200_000;
+/**
+ * What a daemon may grow by for each message it stores: 20 MB for 10,000,000. The runtime's two heaps may each grow by
+ * 8 MB before it collects everything; any memory that was needed for a message would be more.
+ */
+const MOST_BYTES_PER_MESSAGE = 2;
 /** Messages that a daemon stores before its memory is compared with another's: enough for its compiler and heap. */
 const WORK_MESSAGES = 1_000_000;
 /** Messages that one call erases, so that it ends in time. */
@@ -80,15 +85,16 @@ export async function residentGrowth(bench: StorageBench): Promise<Row[]> {
     await daemon.stop();
   }
   const [few = NaN, all = NaN] = resident;
+  const grown = (all - few) / (MANY_MESSAGES - FEW_MESSAGES);
   const small = await residentAfterWork(smallData);
   const large = await residentAfterWork(data);
   const withFew = `with ${FEW_MESSAGES.toLocaleString("en-US")}`;
   return [{
     what: `resident with ${many} messages that one daemon stored, against its first`,
     durability: "group commit",
-    figure: megabytes(all),
+    figure: `${megabytes(all)}, ${grown.toFixed(2)} bytes more for each`,
     against: { what: `${withFew} (${megabytes(few)})`, ratio: all / few },
-    target: { text: "1.05 ×", met: all / few <= 1.05 },
+    target: { text: `${MOST_BYTES_PER_MESSAGE} bytes`, met: grown <= MOST_BYTES_PER_MESSAGE },
   }, {
     what: `resident of a daemon started with ${many} messages, after storing and replaying more`,
     durability: "group commit",
