@@ -11,7 +11,7 @@ export class BatchEntry implements OnceMessage {
   readonly createdAtMs: number;
   readonly follows: boolean;
   readonly key: string | undefined;
-  readonly #uuid: Uuid;
+  readonly #first: Uuid;
   readonly #place: number;
 
   /** Its id is `first` plus `place`; `follows` as in NewMessage. */
@@ -30,12 +30,12 @@ export class BatchEntry implements OnceMessage {
     this.createdAtMs = createdAtMs;
     this.follows = follows;
     this.key = key;
-    this.#uuid = first;
+    this.#first = first;
     this.#place = place;
   }
 
   get id(): string {
-    return this.#uuid.plus(this.#place).text;
+    return this.#first.plus(this.#place).text;
   }
 }
 
