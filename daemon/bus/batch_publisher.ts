@@ -265,7 +265,7 @@ class TopicCheck {
       const refusal = this.#refuse?.(topic);
       if (refusal !== undefined) return refusal;
       const log = this.#logs.get(topic, this.#node);
-      this.#followed = log?.live ?? true; // of a new log nobody knows
+      this.#followed = log?.live ?? this.#logs.arrivals.consumed; // a new log has no followers of its own
       // A topic that has messages was checked when it got its first one.
       if (!((log?.head ?? 0) > 0)) checkName(topic, "topic");
       checkNotReserved("publish to", topic);

@@ -11,6 +11,13 @@ Deno.test("Slab.copy keeps every copy apart from the others, at every size", () 
   assert.deepEqual(copies[11], new Uint8Array(11).fill(11));
 });
 
+Deno.test("Slab.copy of an empty view keeps nothing of what that is a view of", () => {
+  const bytes = new Uint8Array(100);
+  const copy = new Slab().copy(bytes.subarray(7, 7));
+  assert.equal(copy.length, 0);
+  assert.notEqual(copy.buffer, bytes.buffer);
+});
+
 Deno.test("Slab.take gives zeros", () => {
   const slab = new Slab();
   for (let i = 0; i < 100; i++) {

@@ -1,9 +1,9 @@
 import { FramedMessage, MESSAGE_PREFIX_BYTES } from "@msgbus/grpc/server";
 import type { Message } from "../bus/message.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
+import { Slab } from "../bus/slab.ts";
 import type { NodeName } from "../store/store.ts";
 import { writeNodeName } from "./node_id.ts";
-import { Slab } from "../bus/slab.ts";
 import { WireWriter } from "./wire_writer.ts";
 
 /** Tags of MessageEnvelope, and of its field in the three responses that carry it: field number × 8 + wire type. */

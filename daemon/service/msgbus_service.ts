@@ -8,13 +8,13 @@ import {
 } from "@msgbus/grpc/server";
 import type { Bus } from "../bus/bus.ts";
 import type { Message } from "../bus/message.ts";
+import { Slab } from "../bus/slab.ts";
 import type { BusOf } from "./bus_of.ts";
 import { EnvelopeEncoder } from "./envelope.ts";
 import { readFetchRequest, readSubscribeRequest } from "./log_request.ts";
 import type { PeerStates } from "./peer_states.ts";
 import { healthResponse, readEmptyRequest, readyResponse } from "./probes.ts";
 import { readPublishRequest } from "./publish_request.ts";
-import { Slab } from "../bus/slab.ts";
 import { statusOfBusError } from "./status.ts";
 import { registerUnary } from "./unary_methods.ts";
 

@@ -1,8 +1,8 @@
 import { encodeHeaders } from "../bus/headers.ts";
 import type { PublishRequest } from "../bus/requests.ts";
+import type { Slab } from "../bus/slab.ts";
 import type { NodeName } from "../store/store.ts";
 import { readNodeName } from "./node_id.ts";
-import type { Slab } from "../bus/slab.ts";
 import { WireReader } from "./wire_reader.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -48,7 +48,7 @@ export function readPublishRequest(bytes: Uint8Array, slab: Slab): PublishReques
   return {
     topic,
     origin,
-    payload: payload.length === 0 ? EMPTY : slab.copy(payload),
+    payload: slab.copy(payload),
     headers: entries === undefined ? EMPTY : joinEntries(entries),
   };
 }

@@ -1,7 +1,7 @@
 import type { PublishedRun, PublishOutcome, PublishRefusal } from "../bus/requests.ts";
 import { putVarint, varintBytes } from "../bus/varint.ts";
+import { parseUuid, UUID_BYTES } from "../store/store.ts";
 import { statusCodeOf } from "./status.ts";
-import { putUuid, UUID_BYTES } from "./uuid_bytes.ts";
 
 /** A batch whose messages are all durable or refused. */
 export interface SettledBatch {
@@ -72,7 +72,7 @@ function putRun(start: number, firstSequence: number, run: PublishedRun): number
   at = putField(bytes, at, FIRST_HEAD_ID, run.headId);
   bytes[at++] = FIRST_UUID;
   bytes[at++] = UUID_BYTES;
-  at = putUuid(bytes, at, run.uuid.text);
+  parseUuid(run.uuid.text, bytes.subarray(at, at += UUID_BYTES));
   at = putField(bytes, at, CREATED_AT_MS, run.createdAtMs);
   at = putField(bytes, at, DUPLICATE, Number(run.duplicate));
   at = putField(bytes, at, DELETED, Number(run.deleted));

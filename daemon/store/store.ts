@@ -29,6 +29,7 @@ export type {
   ProducerPlace,
 } from "./once.ts";
 export { MAX_OPENINGS, type Opening } from "./opening.ts";
+export { parseUuid, UUID_BYTES } from "./uuid_bytes.ts";
 export type {
   ArchivedLog,
   DeletedRange,

@@ -127,24 +127,22 @@ export class StoreLink {
 
 /** A call on its way. It holds nothing of its request: what was encoded need not stay in memory until the answer. */
 class Call<T> implements PendingCall {
-  readonly answer: Promise<T>;
   readonly #decode: AnswerReader<T>;
-  #resolve!: (answer: T) => void;
-  #reject!: (reason: unknown) => void;
+  readonly #settled = Promise.withResolvers<T>();
 
   constructor(decode: AnswerReader<T>) {
     this.#decode = decode;
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+  }
+
+  get answer(): Promise<T> {
+    return this.#settled.promise;
   }
 
   answered(body: ByteReader): void {
-    this.#resolve(this.#decode(body));
+    this.#settled.resolve(this.#decode(body));
   }
 
   failed(error: StoreError): void {
-    this.#reject(error);
+    this.#settled.reject(error);
   }
 }
