@@ -44,12 +44,22 @@ export function failureOf(thrown: unknown): Failure {
   }
   if (thrown instanceof MsgbusError) {
     const unreachable = thrown.code === "UNAVAILABLE" || thrown.code === "DEADLINE_EXCEEDED";
+    const wish = nobodyListens(thrown) ? "; start msgbusd there, or give another address with --connect" : "";
     return {
       code: thrown.code,
-      message: `${thrown.message} (${thrown.code})`,
+      message: `${thrown.message}${wish} (${thrown.code})`,
       exitCode: unreachable ? ExitCode.UNREACHABLE : ExitCode.REFUSED,
     };
   }
   const text = thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown);
   return { code: "INTERNAL_FAULT", message: `internal fault: ${text}`, exitCode: ExitCode.INTERNAL };
+}
+
+/** Whether a call failed because nothing listens where it went: the error below it is Deno's, or Node's over TLS. */
+function nobodyListens(error: Error): boolean {
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof Deno.errors.ConnectionRefused || cause instanceof Deno.errors.NotFound) return true;
+    if ("code" in cause && cause.code === "ECONNREFUSED") return true;
+  }
+  return false;
 }
